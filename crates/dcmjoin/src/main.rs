@@ -1,0 +1,2 @@
+//! dcmjoin.
+fn main() {}
