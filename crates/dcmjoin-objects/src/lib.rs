@@ -1,1 +1,31 @@
-//! To come.
+//! Object stores and folders, as dcmjoin needs them: list archives, read a range of one *version*
+//! of an object, write an object once.
+//!
+//! The stores themselves are the `object_store` crate's; this crate adds what it leaves to its
+//! users: one parser for what people type ([`Location`]), errors that say what to do and never
+//! quote a server's answer ([`Error`]), and retries that are counted ([`Meter`]).
+//!
+//! ```
+//! # async fn example() -> Result<(), dcmjoin_objects::Error> {
+//! let stores = dcmjoin_objects::Stores::default();
+//! let root = stores.open(&"./archives".parse()?)?;
+//! for object in root.list().await? {
+//!     println!("{} holds {} bytes", object.url(), object.size());
+//! }
+//! # Ok(()) }
+//! ```
+
+mod error;
+mod location;
+mod meter;
+mod object;
+mod profile;
+mod root;
+mod stores;
+
+pub use error::{Error, ErrorKind, Operation};
+pub use location::Location;
+pub use meter::{Meter, Requests};
+pub use object::Object;
+pub use root::{PutMode, Root};
+pub use stores::Stores;

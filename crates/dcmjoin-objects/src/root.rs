@@ -1,0 +1,266 @@
+//! A folder or prefix: what lies below it, and writing there.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::TryStreamExt;
+use object_store::path::Path;
+use object_store::{
+    Error as StoreError, ObjectMeta, ObjectStore, ObjectStoreExt, PutOptions, PutPayload,
+    UpdateVersion,
+};
+
+use crate::error::{Error, ErrorKind, Operation};
+use crate::meter::Meter;
+use crate::object::Object;
+
+/// When a write may take place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PutMode {
+    /// Only where no object stands: `If-None-Match: *`.
+    Create,
+    /// Whatever stands there.
+    Replace,
+    /// Only over this version: `If-Match`. On a folder the check is not atomic.
+    Over(Option<String>),
+}
+
+/// A folder, or a prefix of a bucket.
+#[derive(Debug, Clone)]
+pub struct Root {
+    pub(crate) store: Arc<dyn ObjectStore>,
+    pub(crate) meter: Arc<Meter>,
+    /// What the user called it; keys are appended to it to name objects.
+    pub(crate) place: Arc<str>,
+    pub(crate) prefix: Path,
+    /// The folder, where it is one.
+    pub(crate) folder: Option<PathBuf>,
+}
+
+impl Root {
+    /// Returns what the user called it.
+    #[must_use]
+    pub fn place(&self) -> &Arc<str> {
+        &self.place
+    }
+
+    /// Lists all objects below, in the order of their keys.
+    ///
+    /// # Errors
+    /// [`Error`] where the prefix cannot be listed; a folder that does not exist is
+    /// [`ErrorKind::NotFound`], an empty prefix of a bucket is an empty list.
+    pub async fn list(&self) -> Result<Vec<Object>, Error> {
+        let metas = self.meter.retrying(async |_| self.list_once().await).await?;
+        self.meter.list();
+        let mut objects: Vec<_> = metas.into_iter().map(|meta| self.to_object(meta)).collect();
+        // Stores differ in the order of their listings.
+        objects.sort_by(|a, b| a.key.cmp(&b.key));
+        Ok(objects)
+    }
+
+    async fn list_once(&self) -> Result<Vec<ObjectMeta>, Error> {
+        if let Some(folder) = self.folder.as_ref().filter(|folder| !folder.is_dir()) {
+            let detail = if folder.exists() { "it is not a folder" } else { "not found" };
+            return Err(Error::new(Operation::List, &*self.place, ErrorKind::NotFound, detail));
+        }
+        let prefix = Some(&self.prefix).filter(|prefix| prefix.as_ref() != "");
+        let listing = self.store.list(prefix).try_collect().await;
+        listing.map_err(|error| Error::from_store(Operation::List, &self.place, &error))
+    }
+
+    /// Looks up one object below; `None` where there is none.
+    ///
+    /// # Errors
+    /// [`Error`] where the store cannot tell.
+    pub async fn object(&self, key: &str) -> Result<Option<Object>, Error> {
+        let path = self.path(key)?;
+        self.meter.head();
+        self.meter
+            .retrying(async |_| match self.store.head(&path).await {
+                Ok(meta) => Ok(Some(self.to_object(meta))),
+                Err(error) => match Error::from_store(Operation::Head, &self.url(key), &error) {
+                    error if error.kind == ErrorKind::NotFound => Ok(None),
+                    error => Err(error),
+                },
+            })
+            .await
+    }
+
+    /// Writes an object below, all of it or nothing.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Exists`] under [`PutMode::Create`] where an object stands there (it may be
+    /// this very write, when an answer was lost and the write was tried again);
+    /// [`ErrorKind::Changed`] under [`PutMode::Over`] where another version stands there.
+    pub async fn put(&self, key: &str, segments: Vec<Bytes>, mode: PutMode) -> Result<(), Error> {
+        let path = self.path(key)?;
+        let payload: PutPayload = segments.into_iter().collect();
+        let bytes = payload.content_length() as u64;
+        let mode = self.store_mode(&path, key, mode).await?;
+        self.meter
+            .retrying(async |_| {
+                let options = PutOptions::from(mode.clone());
+                let written = self.store.put_opts(&path, payload.clone(), options).await;
+                written.map_err(|error| Error::from_store(Operation::Write, &self.url(key), &error))
+            })
+            .await?;
+        self.meter.write(bytes);
+        Ok(())
+    }
+
+    async fn store_mode(
+        &self,
+        path: &Path,
+        key: &str,
+        mode: PutMode,
+    ) -> Result<object_store::PutMode, Error> {
+        let e_tag = match mode {
+            PutMode::Create => return Ok(object_store::PutMode::Create),
+            PutMode::Replace => return Ok(object_store::PutMode::Overwrite),
+            PutMode::Over(e_tag) => e_tag,
+        };
+        if self.folder.is_none() {
+            let version = UpdateVersion { e_tag, version: None };
+            return Ok(object_store::PutMode::Update(version));
+        }
+        let standing = self.store.head(path).await.ok().and_then(|meta| meta.e_tag);
+        if standing == e_tag {
+            Ok(object_store::PutMode::Overwrite)
+        } else {
+            let detail = "another version stands there";
+            Err(Error::new(Operation::Write, self.url(key), ErrorKind::Changed, detail))
+        }
+    }
+
+    /// Removes an object below; one that is not there is no error.
+    ///
+    /// # Errors
+    /// [`Error`] where the store refuses.
+    pub async fn delete(&self, key: &str) -> Result<(), Error> {
+        let path = self.path(key)?;
+        match self.store.delete(&path).await {
+            Ok(()) | Err(StoreError::NotFound { .. }) => Ok(()),
+            Err(error) => Err(Error::from_store(Operation::Delete, &self.url(key), &error)),
+        }
+    }
+
+    /// Waits until all that was written below a folder is on its device. Object stores have done
+    /// so when a write returns.
+    ///
+    /// # Errors
+    /// [`Error`] where the device fails.
+    pub fn sync(&self) -> Result<(), Error> {
+        let Some(folder) = &self.folder else { return Ok(()) };
+        let failed = |error: std::io::Error| {
+            let source = Box::new(error);
+            let error = StoreError::Generic { store: "LocalFileSystem", source };
+            Error::from_store(Operation::Write, &self.place, &error)
+        };
+        let handle = std::fs::File::open(folder).map_err(failed)?;
+        sync_device(&handle).map_err(failed)
+    }
+
+    pub(crate) fn to_object(&self, meta: ObjectMeta) -> Object {
+        let below = meta.location.prefix_match(&self.prefix).map_or_else(
+            || meta.location.to_string(),
+            |parts| parts.map(|part| part.as_ref().to_owned()).collect::<Vec<_>>().join("/"),
+        );
+        Object {
+            store: Arc::clone(&self.store),
+            meter: Arc::clone(&self.meter),
+            url: if below.is_empty() { Arc::clone(&self.place) } else { self.url(&below).into() },
+            key: meta.location,
+            size: meta.size,
+            e_tag: meta.e_tag,
+        }
+    }
+
+    fn url(&self, key: &str) -> String {
+        format!("{}/{key}", self.place.trim_end_matches('/'))
+    }
+
+    fn path(&self, key: &str) -> Result<Path, Error> {
+        let text = match self.prefix.as_ref() {
+            "" => key.to_owned(),
+            prefix => format!("{prefix}/{key}"),
+        };
+        Path::parse(&text).map_err(|_| {
+            Error::new(Operation::Open, self.url(key), ErrorKind::Invalid, "it is not a valid key")
+        })
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn sync_device(folder: &std::fs::File) -> std::io::Result<()> {
+    Ok(rustix::fs::syncfs(folder)?)
+}
+
+/// Elsewhere than on Linux the folder itself is synced, and its files by the system in its time.
+#[cfg(not(target_os = "linux"))]
+fn sync_device(folder: &std::fs::File) -> std::io::Result<()> {
+    folder.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stores::Stores;
+
+    #[tokio::test]
+    async fn a_folder_is_listed_in_key_order_and_read_by_range() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("b")).unwrap();
+        std::fs::write(dir.path().join("b/2.tar"), b"0123456789").unwrap();
+        std::fs::write(dir.path().join("a.tar"), b"").unwrap();
+        let root =
+            Stores::default().open(&dir.path().display().to_string().parse().unwrap()).unwrap();
+        let objects = root.list().await.unwrap();
+        let urls: Vec<_> = objects.iter().map(|object| object.url().to_string()).collect();
+        assert_eq!(
+            urls,
+            [dir.path().join("a.tar"), dir.path().join("b/2.tar")].map(|p| p.display().to_string())
+        );
+        assert_eq!(objects[1].read(2..5).await.unwrap(), "234");
+        assert_eq!(objects[1].read(8..50).await.unwrap(), "89");
+        assert_eq!(objects[0].read(0..50).await.unwrap(), "");
+    }
+
+    #[tokio::test]
+    async fn an_object_that_is_replaced_is_not_read() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("a.tar"), b"first").unwrap();
+        let root =
+            Stores::default().open(&dir.path().display().to_string().parse().unwrap()).unwrap();
+        let object = root.list().await.unwrap().remove(0);
+        std::fs::write(dir.path().join("a.tar"), b"second").unwrap();
+        assert_eq!(object.read(0..5).await.unwrap_err().kind, ErrorKind::Changed);
+    }
+
+    #[tokio::test]
+    async fn writes_keep_their_conditions() {
+        let dir = tempfile::tempdir().unwrap();
+        let root =
+            Stores::default().open(&dir.path().display().to_string().parse().unwrap()).unwrap();
+        let put = async |text: &'static str, mode| root.put("x/y", vec![text.into()], mode).await;
+        put("one", PutMode::Create).await.unwrap();
+        assert_eq!(put("two", PutMode::Create).await.unwrap_err().kind, ErrorKind::Exists);
+        put("three", PutMode::Replace).await.unwrap();
+        let version = root.object("x/y").await.unwrap().unwrap().version().map(str::to_owned);
+        put("four", PutMode::Over(version.clone())).await.unwrap();
+        assert_eq!(put("five", PutMode::Over(version)).await.unwrap_err().kind, ErrorKind::Changed);
+        assert_eq!(std::fs::read(dir.path().join("x/y")).unwrap(), b"four");
+        root.delete("x/y").await.unwrap();
+        root.delete("x/y").await.unwrap();
+        assert!(root.object("x/y").await.unwrap().is_none());
+        root.sync().unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_missing_folder_is_named() {
+        let root = Stores::default().open(&"/nowhere/at/all".parse().unwrap()).unwrap();
+        let error = root.list().await.unwrap_err();
+        assert_eq!(error.kind, ErrorKind::NotFound);
+        assert!(error.to_string().contains("/nowhere/at/all"), "{error}");
+    }
+}

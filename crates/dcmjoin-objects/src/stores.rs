@@ -1,0 +1,162 @@
+//! Opens locations; one client a bucket, however many archives a manifest names in it.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use object_store::ObjectStore;
+use object_store::local::LocalFileSystem;
+use object_store::memory::InMemory;
+use object_store::path::Path;
+use url::Url;
+
+use crate::error::{Error, ErrorKind, Operation};
+use crate::location::{Location, plain};
+use crate::meter::Meter;
+use crate::root::Root;
+
+/// The stores of a run: their clients and the meter that they share.
+#[derive(Debug, Default)]
+pub struct Stores {
+    meter: Arc<Meter>,
+    buckets: Mutex<HashMap<String, Arc<dyn ObjectStore>>>,
+}
+
+impl Stores {
+    /// Returns the meter of all requests.
+    #[must_use]
+    pub fn meter(&self) -> &Arc<Meter> {
+        &self.meter
+    }
+
+    /// Opens a folder, bucket or prefix. Nothing is asked of a server yet.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`] where the location or the configuration in the environment makes
+    /// no sense.
+    pub fn open(&self, location: &Location) -> Result<Root, Error> {
+        let (store, prefix, folder) = match location {
+            Location::Local(path) => {
+                let folder = plain(path);
+                let absolute = std::path::absolute(&folder).unwrap_or_else(|_| folder.clone());
+                let prefix = Path::from_absolute_path(&absolute)
+                    .map_err(|_| invalid(location, "the path holds what cannot be a key"))?;
+                let store: Arc<dyn ObjectStore> = Arc::new(LocalFileSystem::new());
+                (store, prefix, Some(folder))
+            }
+            Location::Memory => {
+                (Arc::new(InMemory::new()) as Arc<dyn ObjectStore>, Path::default(), None)
+            }
+            Location::Cloud(url) => {
+                let (_, prefix) = object_store::ObjectStoreScheme::parse(url)
+                    .map_err(|_| invalid(location, "it names no bucket"))?;
+                (self.bucket(location, url)?, prefix, None)
+            }
+        };
+        let place = folder
+            .as_ref()
+            .map_or_else(|| location.to_string(), |folder| folder.display().to_string());
+        Ok(Root { store, meter: Arc::clone(&self.meter), place: place.into(), prefix, folder })
+    }
+
+    fn bucket(&self, location: &Location, url: &Url) -> Result<Arc<dyn ObjectStore>, Error> {
+        let name = url[..url::Position::BeforePath].to_owned();
+        let mut buckets = self.buckets.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some(store) = buckets.get(&name) {
+            return Ok(Arc::clone(store));
+        }
+        let store = cloud::client(url).map_err(|detail| invalid(location, &detail))?;
+        buckets.insert(name, Arc::clone(&store));
+        Ok(store)
+    }
+}
+
+fn invalid(location: &Location, detail: &str) -> Error {
+    Error::new(Operation::Open, location.to_string(), ErrorKind::Invalid, detail)
+}
+
+#[cfg(not(feature = "cloud"))]
+mod cloud {
+    use super::{Arc, ObjectStore, Url};
+
+    pub(super) fn client(_: &Url) -> Result<Arc<dyn ObjectStore>, String> {
+        Err("this build has no object stores, only folders".to_owned())
+    }
+}
+
+#[cfg(feature = "cloud")]
+mod cloud {
+    use object_store::aws::AmazonS3Builder;
+    use object_store::azure::MicrosoftAzureBuilder;
+    use object_store::gcp::GoogleCloudStorageBuilder;
+    use object_store::{BackoffConfig, ClientOptions, ObjectStoreScheme, RetryConfig};
+
+    use super::{Arc, ObjectStore, Url};
+    use crate::profile;
+
+    /// [`crate::meter::Meter`] tries again, and counts; the client does not.
+    fn no_retries() -> RetryConfig {
+        RetryConfig { backoff: BackoffConfig::default(), max_retries: 0, ..RetryConfig::default() }
+    }
+
+    pub(super) fn client(url: &Url) -> Result<Arc<dyn ObjectStore>, String> {
+        // A second provider is refused, and the first one is as good.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let (scheme, _) =
+            ObjectStoreScheme::parse(url).map_err(|_| "it names no bucket".to_owned())?;
+        let store: Arc<dyn ObjectStore> = match scheme {
+            ObjectStoreScheme::AmazonS3 => Arc::new(s3(url)?),
+            ObjectStoreScheme::GoogleCloudStorage => Arc::new(
+                GoogleCloudStorageBuilder::from_env()
+                    .with_url(url.as_str())
+                    .with_retry(no_retries())
+                    .build()
+                    .map_err(config)?,
+            ),
+            ObjectStoreScheme::MicrosoftAzure => Arc::new(
+                MicrosoftAzureBuilder::from_env()
+                    .with_url(url.as_str())
+                    .with_retry(no_retries())
+                    .build()
+                    .map_err(config)?,
+            ),
+            _ => return Err("expected a folder, file://, s3://, gs:// or az://".to_owned()),
+        };
+        Ok(store)
+    }
+
+    fn s3(url: &Url) -> Result<object_store::aws::AmazonS3, String> {
+        let env = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let mut builder = AmazonS3Builder::new();
+        for (key, value) in profile::settings(env) {
+            if let Ok(key) = key.parse() {
+                builder = builder.with_config(key, value);
+            }
+        }
+        for (key, value) in std::env::vars().filter(|(key, _)| key.starts_with("AWS_")) {
+            if let Ok(key) = key.to_ascii_lowercase().parse() {
+                builder = builder.with_config(key, value);
+            }
+        }
+        let endpoint = env("AWS_ENDPOINT_URL_S3").or_else(|| env("AWS_ENDPOINT_URL"));
+        if let Some(endpoint) = endpoint {
+            // Whoever names an http:// endpoint means it.
+            let http = endpoint.starts_with("http://");
+            builder = builder.with_endpoint(endpoint);
+            if http {
+                builder = builder.with_client_options(ClientOptions::new().with_allow_http(true));
+            }
+        }
+        builder.with_url(url.as_str()).with_retry(no_retries()).build().map_err(config)
+    }
+
+    /// The builders' errors name settings and never their values, except for URLs.
+    #[expect(clippy::needless_pass_by_value, reason = "the shape that map_err wants")]
+    fn config(error: object_store::Error) -> String {
+        match error {
+            object_store::Error::Generic { source, .. } if !source.to_string().contains("://") => {
+                format!("its settings are not complete: {source}")
+            }
+            _ => "its settings are not complete or not valid".to_owned(),
+        }
+    }
+}
