@@ -1,1 +1,52 @@
-//! To come.
+//! What pairs the halves: headers on local disk, a compact index of them in memory, and the facts
+//! from which the books are made.
+//!
+//! - [`Fingerprint`]: 128 bits of a UID, by which halves are sorted and looked up. It never
+//!   decides alone: two UIDs may share one, and callers compare the UIDs themselves.
+//! - [`HeaderStore`]: headers, compressed, appended to a local file and read back by place.
+//! - [`Fact`], [`FactRuns`]: one fixed-size record a half that was read; sorted runs on disk, merged
+//!   once into groups of one fingerprint.
+//! - [`PairingIndex`]: the sealed headers, one slot each, and which slots an image has claimed.
+//!
+//! All of it lives in a *spill folder* that goes with the run.
+
+mod fact;
+mod fingerprint;
+mod header_store;
+mod pairing_index;
+
+pub use fact::{Fact, FactRuns, Groups, Outcome};
+pub use fingerprint::{Fingerprint, digest};
+pub use header_store::{HeaderPlace, HeaderStore};
+pub use pairing_index::{PairingIndex, PairingIndexBuilder, Slot};
+
+/// Why the spill folder's files cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The device failed or is full.
+    #[error("cannot {action} the spill file: {kind}")]
+    Io {
+        /// What was being done.
+        action: &'static str,
+        /// What the system said.
+        kind: std::io::ErrorKind,
+    },
+    /// Bytes that are not what was written: the device or its memory is at fault.
+    #[error(
+        "spill file is damaged at byte {offset}: expected checksum {expected:08x}, got {got:08x}"
+    )]
+    Damaged {
+        /// Where the record begins.
+        offset: u64,
+        /// The checksum written.
+        expected: u32,
+        /// The checksum of what was read.
+        got: u32,
+    },
+}
+
+impl Error {
+    pub(crate) fn io(action: &'static str) -> impl FnOnce(std::io::Error) -> Self {
+        move |error| Self::Io { action, kind: error.kind() }
+    }
+}
