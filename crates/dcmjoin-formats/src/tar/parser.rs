@@ -172,6 +172,7 @@ impl TarParser {
             }
             State::Header => self.finish_header()?,
         }
+        self.entries.check_no_waiting("the end of the stream")?;
         Ok(TarEnd {
             members: self.entries.members,
             archives: self.archives,
@@ -181,7 +182,6 @@ impl TarParser {
     }
 
     fn finish_header(&mut self) -> Result<(), TarError> {
-        self.entries.check_no_waiting("the end of the stream")?;
         let rest = self.input.straddling();
         if rest.iter().all(|&byte| byte == 0) {
             // Nothing, or the start of an end marker: no header with a name begins so.

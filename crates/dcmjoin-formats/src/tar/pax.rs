@@ -64,7 +64,7 @@ struct Record<'a> {
 fn record(rest: &[u8]) -> Result<(Record<'_>, &[u8]), Fault> {
     // Blanks before and after the length are not in the standard; GNU tar passes over them.
     let digits_start = blanks(rest);
-    let digits = rest[digits_start..].iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(0);
+    let digits = rest[digits_start..].iter().take_while(|byte| byte.is_ascii_digit()).count();
     let digits_end = digits_start + digits;
     let length = decimal(&rest[digits_start..digits_end])
         .map_err(|_| Fault::new("a pax record that begins with its length", "none"))?;
