@@ -351,7 +351,7 @@ impl<'a> Reading<'a> {
         let pixels = &self.summary.pixels;
         let frames = u64::from(pixels.frames());
         let length = pixels.native_bytes().unwrap_or(0);
-        let fits = length > 0 && length <= end - start && length % frames == 0;
+        let fits = length > 0 && length <= end - start && length.is_multiple_of(frames);
         let whole = frames == 1 || pixels.bits_allocated.is_some_and(|bits| bits % 8 == 0);
         if !fits || !whole {
             return Vec::new();

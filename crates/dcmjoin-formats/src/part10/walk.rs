@@ -44,8 +44,6 @@ pub(super) struct Element {
     /// `None` for items, and where VRs are implicit.
     pub(super) vr: Option<[u8; 2]>,
     pub(super) length: u32,
-    /// Where the header begins.
-    pub(super) at: usize,
     /// Where the value begins.
     pub(super) value_at: usize,
 }
@@ -74,7 +72,7 @@ impl<'a> Walk<'a> {
         let tag = (encoding.u16([g0, g1]), encoding.u16([e0, e1]));
         if tag.0 == elements::ITEM.0 || encoding.vr == VrEncoding::Implicit {
             let length = encoding.u32(self.take(at + 4)?);
-            return Ok(Element { tag, vr: None, length, at, value_at: at + 8 });
+            return Ok(Element { tag, vr: None, length, value_at: at + 8 });
         }
         let vr: [u8; 2] = self.take(at + 4)?;
         if !vr.iter().all(u8::is_ascii_uppercase) {
@@ -85,7 +83,7 @@ impl<'a> Walk<'a> {
         } else {
             (encoding.u16(self.take(at + 6)?).into(), at + 8)
         };
-        Ok(Element { tag, vr: Some(vr), length, at, value_at })
+        Ok(Element { tag, vr: Some(vr), length, value_at })
     }
 
     /// Returns the value of an element of defined length.

@@ -85,7 +85,7 @@ fn geometry(
 fn note_frame(frame: &Frame, warnings: &mut Warnings) {
     let notes = [
         (!frame.stream.terminated, WarningCode::CodestreamUnterminated),
-        (frame.stream.boxed, WarningCode::PayloadUnboxed),
+        (frame.stream.boxes.is_some(), WarningCode::PayloadUnboxed),
         (frame.trailing, WarningCode::PayloadTrailing),
         (frame.fragments.len() > 1, WarningCode::FrameFragmented),
     ];

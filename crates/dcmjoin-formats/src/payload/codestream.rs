@@ -23,10 +23,8 @@ pub(super) struct Codestream {
     pub(super) end: usize,
     /// The end marker stands where it belongs.
     pub(super) terminated: bool,
-    /// A JP2 box structure stood around it.
-    pub(super) boxed: bool,
-    /// Bytes between the codestream's end and that of its box that are not padding.
-    pub(super) trailing: bool,
+    /// The JP2 box structure that stood around it.
+    pub(super) boxes: Option<Boxes>,
     /// The transfer syntaxes that may carry it, the strictest first.
     pub(super) syntaxes: &'static [TransferSyntax],
     /// Lines of the first component.
@@ -43,6 +41,20 @@ pub(super) struct Codestream {
     pub(super) lossy: bool,
     /// The colour transform that the codestream declares.
     pub(super) colour: Option<Colour>,
+}
+
+/// A JP2 box structure around a codestream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Boxes {
+    /// Bytes between the codestream's end and that of its box are not padding.
+    pub(super) trailing: bool,
+}
+
+impl Codestream {
+    /// Bytes other than padding follow in the codestream's own box.
+    pub(super) fn has_trailing(&self) -> bool {
+        self.boxes.is_some_and(|boxes| boxes.trailing)
+    }
 }
 
 /// A codestream's own statement on its colour.
@@ -97,7 +109,7 @@ pub(super) fn joined(
     let mut streams = Vec::new();
     let mut at = 0;
     while let Some(next) = bytes.get(at..).and_then(|rest| parse(rest, pixels)) {
-        let mut stream = next.map_err(|error| in_frame(error, streams.len() + 1, at))?;
+        let mut stream = next.map_err(|error| in_frame(&error, streams.len() + 1, at))?;
         stream.range = stream.range.start + at..stream.range.end + at;
         stream.end += at;
         at = skip_padding(bytes, stream.end);
@@ -111,7 +123,7 @@ pub(super) fn joined(
 }
 
 /// Says in which frame, from 1, a walk failed, and where that frame begins.
-pub(super) fn in_frame(error: Rejection, frame: usize, at: usize) -> Rejection {
+pub(super) fn in_frame(error: &Rejection, frame: usize, at: usize) -> Rejection {
     Rejection::new(error.reason, format!("frame {frame} at byte {at}: {}", error.detail))
 }
 
@@ -127,9 +139,8 @@ pub(super) fn skip_padding(bytes: &[u8], at: usize) -> usize {
     match rest.get(behind) {
         // The last FF is the first byte of the next marker.
         Some(_) if fill > 0 => at + behind - 1,
-        Some(_) => at + nul,
-        None if fill <= 1 => at + behind,
-        None => at + nul,
+        None if fill == 1 => at + behind,
+        _ => at + nul,
     }
 }
 

@@ -37,7 +37,7 @@ pub(super) fn group(
     let groups = if frames == count {
         (0..count).map(|at| at..at + 1).collect()
     } else if frames == 1 {
-        vec![0..count]
+        runs(&[0], count)
     } else if let Some(groups) = by_table.clone().filter(|groups| groups.len() == frames) {
         groups
     } else {
@@ -88,25 +88,25 @@ pub(super) fn read(
 ) -> Result<Vec<Frame>, Rejection> {
     let at = group.first().map_or(0, |first| first.start);
     match group {
-        [only] => one_fragment(payload.slice(only.clone()), pixels, limits),
+        [only] => one_fragment(&payload.slice(only.clone()), pixels, limits),
         several => several_fragments(payload, several, pixels).map(|frame| vec![frame]),
     }
-    .map_err(|error| in_frame(error, number, at))
+    .map_err(|error| in_frame(&error, number, at))
 }
 
 fn one_fragment(
-    fragment: Bytes,
+    fragment: &Bytes,
     pixels: &PixelDescription,
     limits: &PayloadLimits,
 ) -> Result<Vec<Frame>, Rejection> {
-    let found = joined(&fragment, pixels, limits)?;
+    let found = joined(fragment, pixels, limits)?;
     if found.streams.is_empty() {
-        return Err(unknown(&fragment));
+        return Err(unknown(fragment));
     }
     let last = found.streams.len() - 1;
     let frame = |(at, stream): (usize, Codestream)| Frame {
         fragments: vec![fragment.slice(stream.range.clone())],
-        trailing: stream.trailing || (at == last && found.trailing),
+        trailing: stream.has_trailing() || (at == last && found.trailing),
         stream,
     };
     Ok(found.streams.into_iter().enumerate().map(frame).collect())
@@ -120,7 +120,7 @@ fn several_fragments(
 ) -> Result<Frame, Rejection> {
     let whole: Vec<u8> = group.iter().flat_map(|part| &payload[part.clone()]).copied().collect();
     let stream = parse(&whole, pixels).unwrap_or_else(|| Err(unknown(&whole)))?;
-    let trailing = stream.trailing || skip_padding(&whole, stream.end) < whole.len();
+    let trailing = stream.has_trailing() || skip_padding(&whole, stream.end) < whole.len();
     let mut fragments = Vec::with_capacity(group.len());
     let mut from = 0;
     for part in group {

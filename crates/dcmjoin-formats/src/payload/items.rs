@@ -87,8 +87,8 @@ fn end_of_items(bytes: &[u8], at: usize) -> Result<bool, Rejection> {
 fn offset_table(bytes: &[u8], items: &[Range<usize>]) -> Option<Vec<u32>> {
     let first = &bytes[items.first()?.clone()];
     let is_table = first.is_empty()
-        || (first.len() % 4 == 0 && le32(first, 0) == Some(0))
-        || (items.len() > 1 && first.len() % 4 == 0 && Form::of(first).is_none());
+        || (first.len().is_multiple_of(4) && le32(first, 0) == Some(0))
+        || (items.len() > 1 && first.len().is_multiple_of(4) && Form::of(first).is_none());
     is_table.then(|| first.chunks_exact(4).filter_map(|word| le32(word, 0)).collect())
 }
 

@@ -23,7 +23,7 @@ const SOT: u16 = 0xff90;
 const SOD: u16 = 0xff93;
 const EOC: u16 = 0xffd9;
 
-/// SOT: the marker, Lsot, Isot, Psot, TPsot, TNsot (A.4.2).
+/// SOT: the marker, Lsot, Isot, Psot, `TPsot`, `TNsot` (A.4.2).
 const SOT_BYTES: usize = 12;
 /// An SOP segment: the marker, its length 4, and a 16-bit packet counter (A.8.1).
 const SOP: [u8; 4] = [0xff, 0x91, 0, 4];
@@ -51,42 +51,57 @@ struct Size {
 }
 
 /// What the coding style segments say, of all tiles and components together.
-#[derive(Default)]
 struct Style {
-    /// At least one COD has been read.
-    known: bool,
-    rpcl: bool,
     /// Multiple component transform.
     transform: bool,
-    reversible: bool,
-    /// The progression of some packets is given by POC.
-    reordered: bool,
+    /// All wavelets so far are 5/3; `None` before the first.
+    reversible: Option<bool>,
     ht_blocks: bool,
     /// Pcap of the CAP segment.
     capabilities: Option<u32>,
-    tile_lengths: bool,
+    streaming: Streaming,
+}
+
+/// What `.202` asks for beyond `.201` (PS3.5 10.18.1).
+struct Streaming {
+    /// Every progression is RPCL.
+    rpcl: bool,
+    /// Tile-part lengths are in the main header.
+    lengths: bool,
+}
+
+impl Style {
+    fn new() -> Self {
+        Self {
+            transform: false,
+            reversible: None,
+            ht_blocks: false,
+            capabilities: None,
+            streaming: Streaming { rpcl: true, lengths: false },
+        }
+    }
 }
 
 /// Walks the codestream that begins with SOC.
 pub(super) fn parse(bytes: &[u8]) -> Result<Codestream, Rejection> {
-    let mut style = Style { reversible: true, rpcl: true, ..Style::default() };
+    let mut style = Style::new();
     let (size, first_part) = main_header(bytes, &mut style)?;
     let (end, terminated) = tile_parts(bytes, first_part, &size, &mut style)?;
     let ht = style.is_ht(size.rsiz);
+    let reversible = style.reversible == Some(true);
     Ok(Codestream {
         range: 0..end,
         end,
         terminated,
-        boxed: false,
-        trailing: false,
-        syntaxes: style.syntaxes(ht),
+        boxes: None,
+        syntaxes: style.syntaxes(ht, reversible),
         rows: size.rows,
         columns: size.columns,
         samples: size.components,
         precision: Some(size.precision),
         signed: Some(size.signed),
-        lossy: !style.reversible,
-        colour: Some(match (style.transform, style.reversible) {
+        lossy: !reversible,
+        colour: Some(match (style.transform, reversible) {
             (false, _) => Colour::Untransformed,
             (true, true) => Colour::Reversible,
             (true, false) => Colour::Irreversible,
@@ -114,7 +129,7 @@ fn main_header(bytes: &[u8], style: &mut Style) -> Result<(Size, usize), Rejecti
         at = end;
     }
     match size {
-        Some(size) if style.known => Ok((size, at)),
+        Some(size) if style.reversible.is_some() => Ok((size, at)),
         _ => Err(damaged(format!("J2K main header of {at} bytes lacks SIZ or COD"))),
     }
 }
@@ -135,7 +150,7 @@ fn segment(bytes: &[u8], at: usize) -> Result<(u16, &[u8], usize), Rejection> {
 
 fn read_size(body: &[u8]) -> Option<Size> {
     let words: Vec<u32> = (0..8).map(|word| be32(body, 2 + 4 * word)).collect::<Option<_>>()?;
-    let [x, y, x0, y0, tile_x, tile_y, tile_x0, tile_y0] = words[..] else { return None };
+    let [x, y, x0, y0, tile_x, tile_y, first_x, first_y] = words[..] else { return None };
     let components = be16(body, 34)?;
     let &[depth, step_x, step_y] = body.get(36..39)? else { return None };
     let of_component = |end: u32, start: u32, step: u8| {
@@ -153,7 +168,7 @@ fn read_size(body: &[u8]) -> Option<Size> {
         // Ssiz: the sign, and the number of bits less one.
         precision: (depth & 0x7f) + 1,
         signed: depth & 0x80 != 0,
-        tiles: tiles(x, tile_x0, tile_x)? * tiles(y, tile_y0, tile_y)?,
+        tiles: tiles(x, first_x, tile_x)? * tiles(y, first_y, tile_y)?,
     })
 }
 
@@ -256,8 +271,7 @@ impl Style {
             // Scod, progression, layers (2), transform; levels, width, height, style, wavelet.
             COD => {
                 if let &[_, progression, _, _, transform, _, _, _, style, wavelet, ..] = body {
-                    self.known = true;
-                    self.rpcl &= progression == RPCL;
+                    self.streaming.rpcl &= progression == RPCL;
                     self.transform |= transform & 1 != 0;
                     self.component(style, wavelet);
                 }
@@ -270,15 +284,16 @@ impl Style {
                 }
             }
             CAP => self.capabilities = be32(body, 0),
-            TLM => self.tile_lengths = true,
-            POC => self.reordered = true,
+            TLM => self.streaming.lengths = true,
+            // Progressions of its own, which replace those of COD.
+            POC => self.streaming.rpcl = false,
             _ => {}
         }
     }
 
     fn component(&mut self, style: u8, wavelet: u8) {
         self.ht_blocks |= style & STYLE_HT != 0;
-        self.reversible &= wavelet == 1;
+        self.reversible = Some(self.reversible.unwrap_or(true) && wavelet == 1);
     }
 
     fn is_ht(&self, rsiz: u16) -> bool {
@@ -289,10 +304,10 @@ impl Style {
         declared || self.ht_blocks
     }
 
-    fn syntaxes(&self, ht: bool) -> &'static [TransferSyntax] {
+    fn syntaxes(&self, ht: bool, reversible: bool) -> &'static [TransferSyntax] {
         use TransferSyntax as Ts;
-        let streamable = self.rpcl && !self.reordered && self.tile_lengths;
-        match (ht, self.reversible) {
+        let streamable = self.streaming.rpcl && self.streaming.lengths;
+        match (ht, reversible) {
             (true, true) if streamable => &[Ts::Htj2kLosslessRpcl, Ts::Htj2kLossless, Ts::Htj2k],
             (true, true) => &[Ts::Htj2kLossless, Ts::Htj2k],
             (true, false) => &[Ts::Htj2k],

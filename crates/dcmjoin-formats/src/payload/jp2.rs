@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use dcmjoin_model::Rejection;
 
-use super::codestream::{Codestream, damaged, skip_padding};
+use super::codestream::{Boxes, Codestream, damaged, skip_padding};
 use super::j2k;
 use super::magic::{JP2_SIGNATURE, be32};
 
@@ -29,14 +29,13 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Codestream, Rejection> {
     Ok(stream)
 }
 
+/// A box: its kind, and the place of its contents.
+type Jp2Box = ([u8; 4], Range<usize>);
+
 /// Returns the kind and contents of the box at a place; `None` at the end of the boxes.
 ///
 /// Behind the codestream, whatever does not look like a box ends them: padding, or the next image.
-fn next_box(
-    bytes: &[u8],
-    at: usize,
-    behind: bool,
-) -> Result<Option<([u8; 4], Range<usize>)>, Rejection> {
+fn next_box(bytes: &[u8], at: usize, behind: bool) -> Result<Option<Jp2Box>, Rejection> {
     let rest = &bytes[at..];
     let looks = rest.get(4..8).is_some_and(|kind| kind.iter().all(|b| (0x20..0x7f).contains(b)));
     if rest.is_empty() || rest.starts_with(JP2_SIGNATURE) || (behind && !looks) {
@@ -64,13 +63,14 @@ fn codestream(bytes: &[u8], contents: Range<usize>) -> Result<Codestream, Reject
         damaged(format!("jp2c box at byte {}: {}", contents.start, error.detail))
     })?;
     stream.range = contents.start..contents.start + stream.end;
+    let mut trailing = false;
     if contents.end == bytes.len() {
         // A last box may run over images that are joined behind it: the codestream knows its end.
         stream.end = stream.range.end;
     } else {
-        stream.trailing = skip_padding(inner, stream.end) < inner.len();
+        trailing = skip_padding(inner, stream.end) < inner.len();
         stream.end = contents.end;
     }
-    stream.boxed = true;
+    stream.boxes = Some(Boxes { trailing });
     Ok(stream)
 }

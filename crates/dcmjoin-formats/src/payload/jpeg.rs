@@ -1,8 +1,8 @@
 //! JPEG and JPEG-LS: from SOI to EOI, marker by marker (ISO 10918-1 B, ISO 14495-1 C).
 //!
-//! Marker segments are passed by their length, so a thumbnail inside an APPn segment confuses
+//! Marker segments are passed by their length, so a thumbnail inside an `APPn` segment confuses
 //! nothing. Entropy-coded data is passed byte by byte: FF 00 is a stuffed byte in JPEG, FF and a
-//! byte below 80 a stuffed bit in JPEG-LS, RSTn belong to the data, every other marker ends it.
+//! byte below 80 a stuffed bit in JPEG-LS, `RSTn` belong to the data, every other marker ends it.
 //!
 //! A missing EOI is no damage: the last scan then ends with the bytes, or with the next SOI. What
 //! cannot be seen without decoding: a scan whose data stops early.
@@ -195,8 +195,7 @@ impl Walk {
             range: 0..end,
             end,
             terminated,
-            boxed: false,
-            trailing: false,
+            boxes: None,
             syntaxes,
             rows,
             columns,

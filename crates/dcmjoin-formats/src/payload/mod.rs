@@ -81,7 +81,7 @@ impl Default for PayloadLimits {
         Self {
             frames_max: 1 << 22,
             fragments_max: 1 << 23,
-            decompressed_bytes_max: u32::MAX as u64,
+            decompressed_bytes_max: u64::from(u32::MAX),
         }
     }
 }
@@ -187,7 +187,7 @@ fn codestreams(
     let kind = if last == 0 { PayloadKind::Codestream } else { PayloadKind::Codestreams };
     let frame = |(at, stream): (usize, codestream::Codestream)| frames::Frame {
         fragments: vec![payload.slice(stream.range.clone())],
-        trailing: stream.trailing || (at == last && found.trailing),
+        trailing: stream.has_trailing() || (at == last && found.trailing),
         stream,
     };
     let frames = found.streams.into_iter().enumerate().map(frame).collect();

@@ -21,7 +21,7 @@ pub(super) fn fits(bytes: &[u8], pixels: &PixelDescription) -> bool {
     };
     let got = bytes.len() as u64;
     // An even length needs no padding: one more byte must at least look like it.
-    got == expected || (got == expected + 1 && (got % 2 == 0 || bytes.last() == Some(&0)))
+    got == expected || (got == expected + 1 && (got.is_multiple_of(2) || bytes.last() == Some(&0)))
 }
 
 /// Reads native pixels.
@@ -49,7 +49,7 @@ pub(super) fn read(
     Ok(Pixels {
         kind: PayloadKind::Native,
         transfer_syntax: TransferSyntax::ExplicitVrLittleEndian,
-        value: PixelValue::Native(unpadded(bytes, pixels, &mut warnings)),
+        value: PixelValue::Native(unpadded(&bytes, pixels, &mut warnings)),
         warnings,
     })
 }
@@ -88,9 +88,9 @@ pub(super) fn missing(pixels: &PixelDescription) -> &'static str {
 }
 
 /// Takes the padding off. It is even-length padding only behind an odd length, and NUL.
-fn unpadded(bytes: Bytes, pixels: &PixelDescription, warnings: &mut Warnings) -> Bytes {
+fn unpadded(bytes: &Bytes, pixels: &PixelDescription, warnings: &mut Warnings) -> Bytes {
     let expected = pixels.native_bytes().map_or(bytes.len(), |expected| expected as usize);
-    if bytes.len() > expected && (expected % 2 == 0 || bytes.last() != Some(&0)) {
+    if bytes.len() > expected && (expected.is_multiple_of(2) || bytes.last() != Some(&0)) {
         warnings.note(WarningCode::PayloadPadding);
     }
     bytes.slice(..expected.min(bytes.len()))

@@ -1,4 +1,4 @@
-//! RLE segment streams (PS3.5 G): a header of 64 bytes and up to 15 PackBits segments.
+//! RLE segment streams (PS3.5 G): a header of 64 bytes and up to 15 `PackBits` segments.
 //!
 //! A stream does not say how long its last segment is. The header's geometry does: each segment
 //! decodes to one byte plane, so a walk over the runs finds the end, and joined streams can be told
@@ -44,8 +44,7 @@ pub(super) fn parse(bytes: &[u8], pixels: &PixelDescription) -> Result<Codestrea
         range: 0..end,
         end,
         terminated: true,
-        boxed: false,
-        trailing: false,
+        boxes: None,
         syntaxes: &[TransferSyntax::RleLossless],
         rows: planes.rows,
         columns: planes.columns,
@@ -100,7 +99,7 @@ fn segment_starts(bytes: &[u8], expected: u32) -> Result<Vec<usize>, Rejection> 
     Ok(starts)
 }
 
-/// Returns how many bytes of PackBits runs decode to `expected` bytes (PS3.5 G.3.2).
+/// Returns how many bytes of `PackBits` runs decode to `expected` bytes (PS3.5 G.3.2).
 fn segment_length(segment: &[u8], expected: u64) -> Result<usize, Rejection> {
     let mut decoded = 0;
     let mut at = 0;
