@@ -1,0 +1,144 @@
+//! Fragments to frames (PS3.5 A.4): which fragments hold which frame.
+//!
+//! An encapsulated value tells its frames apart in one of four ways, tried in this order: as many
+//! fragments as frames; an offset table with an entry a frame; fragments that begin a codestream;
+//! several codestreams joined inside one fragment. The header's Number of Frames decides which one
+//! holds: a grouping that gives another number is none.
+
+use std::ops::Range;
+
+use bytes::Bytes;
+use dcmjoin_model::{PixelDescription, Rejection, WarningCode, Warnings};
+
+use super::PayloadLimits;
+use super::codestream::{Codestream, damaged, in_frame, joined, parse, skip_padding};
+use super::items::Items;
+use super::magic::{Form, ITEM};
+
+/// A frame: its fragments, and what the walk over them found.
+pub(super) struct Frame {
+    /// The frame's bytes, unpadded.
+    pub(super) fragments: Vec<Bytes>,
+    /// Its codestream.
+    pub(super) stream: Codestream,
+    /// Bytes that are neither codestream nor padding were left out.
+    pub(super) trailing: bool,
+}
+
+/// Groups fragments into frames, as runs of fragments.
+pub(super) fn group(
+    payload: &[u8],
+    items: &Items,
+    frames: usize,
+    warnings: &mut Warnings,
+) -> Vec<Range<usize>> {
+    let count = items.fragments.len();
+    let by_table = by_offset_table(items);
+    let groups = if frames == count {
+        (0..count).map(|at| at..at + 1).collect()
+    } else if frames == 1 {
+        runs(&[0], count)
+    } else if let Some(groups) = by_table.clone().filter(|groups| groups.len() == frames) {
+        groups
+    } else {
+        by_codestream_starts(payload, items)
+    };
+    if !items.offsets.is_empty() && by_table.as_ref() != Some(&groups) {
+        warnings.note(WarningCode::OffsetTableRebuilt);
+    }
+    groups
+}
+
+/// Returns the runs between the entries of the offset table; `None` where an entry is not the place
+/// of an item.
+fn by_offset_table(items: &Items) -> Option<Vec<Range<usize>>> {
+    let starts: Vec<u64> = items.starts().collect();
+    let firsts: Vec<usize> = items
+        .offsets
+        .iter()
+        .map(|&offset| starts.binary_search(&u64::from(offset)).ok())
+        .collect::<Option<_>>()?;
+    let ascend = firsts.windows(2).all(|pair| pair[0] < pair[1]);
+    (firsts.first() == Some(&0) && ascend).then(|| runs(&firsts, starts.len()))
+}
+
+fn by_codestream_starts(payload: &[u8], items: &Items) -> Vec<Range<usize>> {
+    let begins = |at: usize| {
+        let form = Form::of(&payload[items.fragments[at].clone()]);
+        matches!(form, Some(Form::J2k | Form::Jp2 | Form::Jpeg | Form::Rle | Form::JpegXl))
+    };
+    let count = items.fragments.len();
+    let firsts: Vec<usize> = (0..count).filter(|&at| at == 0 || begins(at)).collect();
+    runs(&firsts, count)
+}
+
+fn runs(firsts: &[usize], count: usize) -> Vec<Range<usize>> {
+    let ends = firsts.iter().skip(1).copied().chain([count]);
+    firsts.iter().copied().zip(ends).map(|(first, end)| first..end).collect()
+}
+
+/// Walks the codestream or codestreams of one group of fragments. `number` is that of its first
+/// frame, from 1.
+pub(super) fn read(
+    payload: &Bytes,
+    group: &[Range<usize>],
+    number: usize,
+    pixels: &PixelDescription,
+    limits: &PayloadLimits,
+) -> Result<Vec<Frame>, Rejection> {
+    let at = group.first().map_or(0, |first| first.start);
+    match group {
+        [only] => one_fragment(&payload.slice(only.clone()), pixels, limits),
+        several => several_fragments(payload, several, pixels).map(|frame| vec![frame]),
+    }
+    .map_err(|error| in_frame(&error, number, at))
+}
+
+fn one_fragment(
+    fragment: &Bytes,
+    pixels: &PixelDescription,
+    limits: &PayloadLimits,
+) -> Result<Vec<Frame>, Rejection> {
+    let found = joined(fragment, pixels, limits)?;
+    if found.streams.is_empty() {
+        return Err(unknown(fragment));
+    }
+    let last = found.streams.len() - 1;
+    let frame = |(at, stream): (usize, Codestream)| Frame {
+        fragments: vec![fragment.slice(stream.range.clone())],
+        trailing: stream.has_trailing() || (at == last && found.trailing),
+        stream,
+    };
+    Ok(found.streams.into_iter().enumerate().map(frame).collect())
+}
+
+/// The fragments are joined in a buffer for the walk alone; what is returned are slices.
+fn several_fragments(
+    payload: &Bytes,
+    group: &[Range<usize>],
+    pixels: &PixelDescription,
+) -> Result<Frame, Rejection> {
+    let whole: Vec<u8> = group.iter().flat_map(|part| &payload[part.clone()]).copied().collect();
+    let stream = parse(&whole, pixels).unwrap_or_else(|| Err(unknown(&whole)))?;
+    let trailing = stream.has_trailing() || skip_padding(&whole, stream.end) < whole.len();
+    let mut fragments = Vec::with_capacity(group.len());
+    let mut from = 0;
+    for part in group {
+        let start = stream.range.start.clamp(from, from + part.len()) - from;
+        let end = stream.range.end.clamp(from, from + part.len()) - from;
+        if start < end {
+            fragments.push(payload.slice(part.start + start..part.start + end));
+        }
+        from += part.len();
+    }
+    Ok(Frame { fragments, stream, trailing })
+}
+
+fn unknown(bytes: &[u8]) -> Rejection {
+    if bytes.starts_with(&ITEM) {
+        return damaged("a fragment that begins with an item tag: encapsulated twice");
+    }
+    let got: Vec<String> = bytes.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+    let detail = format!("expected a codestream in a fragment, got {}", got.join(" "));
+    Rejection::new(dcmjoin_model::Reason::PayloadUnrecognised, detail)
+}

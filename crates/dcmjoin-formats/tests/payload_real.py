@@ -1,0 +1,105 @@
+"""Dumps real pixel data for payload_real.rs: `payload_real.py FOLDER`.
+
+For each image: `N.value`, the value of Pixel Data as `ds.PixelData` holds it; `N.frame.K`, its frames
+by pydicom (bare codestreams, with their padding); and a line in `images.tsv`, in the order of
+`COLUMNS`. An empty cell is an attribute that the header does not have.
+Needs pydicom, pydicom-data and wsidicom-data; their absence is an error.
+"""
+
+import sys
+import warnings
+from pathlib import Path
+
+import data_store
+import pydicom
+import wsidicom_data
+from pydicom.encaps import generate_frames, parse_fragments
+
+COLUMNS = [
+    "NumberOfFrames",
+    "Rows",
+    "Columns",
+    "SamplesPerPixel",
+    "BitsAllocated",
+    "BitsStored",
+    "PixelRepresentation",
+    "PlanarConfiguration",
+    "PhotometricInterpretation",
+    "LossyImageCompression",
+]
+
+
+def data_sets():
+    """Yields each DICOM file of the packages that has pixels, once by its value."""
+    seen = set()
+    for package in (pydicom, data_store):
+        for path in sorted(Path(package.__file__).parent.rglob("*")):
+            if not path.is_file():
+                continue
+            try:
+                ds = pydicom.dcmread(path)
+                if not ds.get("PixelData") or "Rows" not in ds or "TransferSyntaxUID" not in ds.file_meta:
+                    continue
+            except Exception:  # Not a DICOM file, or one that is broken on purpose.
+                continue
+            if ds.PixelData not in seen:
+                seen.add(ds.PixelData)
+                yield path.name, ds
+
+
+def codestreams():
+    """Yields the bare codestreams of wsidicom-data with the header that belongs to them."""
+    folder = Path(wsidicom_data.__file__).parent / "data" / "encoded"
+    syntaxes = {uid.name.replace(" ", "_").replace(":", ""): uid for uid in pydicom.uid.AllTransferSyntaxes}
+    names = {
+        "JPEG_Baseline_(Process_1)": pydicom.uid.JPEGBaseline8Bit,
+        "JPEG_Extended_(Process_2_and_4)": pydicom.uid.JPEGExtended12Bit,
+        "JPEG_Lossless,_Non-Hierarchical_(Process_14)": pydicom.uid.JPEGLossless,
+    }
+    for path in sorted(folder.iterdir()):
+        syntax, photometric, bits = path.stem.rsplit("-", 2)
+        uid = names.get(syntax) or syntaxes[syntax]
+        ds = pydicom.Dataset()
+        ds.Rows = ds.Columns = 240
+        ds.SamplesPerPixel = 1 if photometric == "GRAYSCALE" else 3
+        ds.BitsStored = int(bits)
+        ds.BitsAllocated = 8 if ds.BitsStored == 8 else 16
+        ds.PixelRepresentation = 0
+        ds.PhotometricInterpretation = "MONOCHROME2" if ds.SamplesPerPixel == 1 else "RGB"
+        if ds.SamplesPerPixel == 3:
+            ds.PlanarConfiguration = 0
+        yield path.name, ds, uid, path.read_bytes()
+
+
+def dump(folder, lines, name, ds, syntax, fragments, value, frames):
+    number = len(lines)
+    (folder / f"{number}.value").write_bytes(value)
+    for at, frame in enumerate(frames):
+        (folder / f"{number}.frame.{at}").write_bytes(frame)
+    cells = [name, str(syntax), str(fragments), str(len(frames))]
+    for keyword in COLUMNS:
+        cell = ds.get(keyword)
+        cells.append("" if cell is None else str(cell))
+    lines.append("\t".join(cells))
+
+
+def main():
+    warnings.simplefilter("ignore")
+    folder = Path(sys.argv[1])
+    lines = []
+    for name, ds in data_sets():
+        syntax = ds.file_meta.TransferSyntaxUID
+        value, frames, fragments = ds.PixelData, [], 0
+        if syntax.is_encapsulated:
+            count = int(ds.get("NumberOfFrames") or 1)
+            frames = list(generate_frames(value, number_of_frames=count))
+            # Without the offset table's item.
+            fragments = parse_fragments(value)[0] - 1
+        dump(folder, lines, name, ds, syntax, fragments, value, frames)
+    for name, ds, syntax, value in codestreams():
+        frames = [value] if syntax.is_encapsulated else []
+        dump(folder, lines, name, ds, syntax, 0, value, frames)
+    (folder / "images.tsv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+main()
