@@ -4,6 +4,7 @@
 //! one script, in an empty folder with the repository's `testdata` and the built program on the
 //! path. So what one block makes, the next can use, as a reader would.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -76,7 +77,7 @@ fn script(file: &Path, text: &str) -> Result<Option<String>> {
         if !opening.starts_with("```") {
             bail!("{place}: no fenced block follows {MARK}");
         }
-        script += &format!("echo '+ {place}'\n");
+        writeln!(script, "echo '+ {place}'").context("write to a text")?;
         for (_, line) in lines.by_ref().take_while(|(_, line)| line.trim() != "```") {
             script += line;
             script.push('\n');

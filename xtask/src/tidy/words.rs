@@ -3,9 +3,10 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::ErrorKind;
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use dcmjoin_model::{Reason, WarningCode};
 
 use super::Problems;
@@ -19,19 +20,23 @@ const WARNINGS: &str = "docs/warnings.md";
 pub(super) fn check(context: &Context) -> Result<Problems> {
     let reasons = Reason::ALL.iter().map(|reason| reason.code()).collect();
     let warnings = WarningCode::ALL.iter().map(|warning| warning.code()).collect();
-    let mut problems = compare(&context.root, DEAD_LETTERS, "## `", &reasons);
-    problems.extend(compare(&context.root, WARNINGS, "| `", &warnings));
+    let mut problems = compare(&context.root, DEAD_LETTERS, "## `", &reasons)?;
+    problems.extend(compare(&context.root, WARNINGS, "| `", &warnings)?);
     Ok(problems)
 }
 
-fn compare(root: &Path, page: &str, mark: &str, codes: &BTreeSet<&str>) -> Problems {
-    let Ok(text) = fs::read_to_string(root.join(page)) else {
-        return vec![format!("{page}: missing")];
+fn compare(root: &Path, page: &str, mark: &str, codes: &BTreeSet<&str>) -> Result<Problems> {
+    let text = match fs::read_to_string(root.join(page)) {
+        Ok(text) => text,
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            return Ok(vec![format!("{page}: missing")]);
+        }
+        Err(error) => return Err(error).with_context(|| format!("read {page}")),
     };
     let explained = explained(&text, mark);
     let lacking = codes.difference(&explained).map(|code| format!("{page}: lacks `{code}`"));
     let extra = explained.difference(codes).map(|code| format!("{page}: no such code: `{code}`"));
-    lacking.chain(extra).collect()
+    Ok(lacking.chain(extra).collect())
 }
 
 fn explained<'a>(text: &'a str, mark: &str) -> BTreeSet<&'a str> {
