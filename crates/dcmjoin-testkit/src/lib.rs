@@ -1,1 +1,38 @@
-//! To come.
+//! For tests only: real servers, the Python of the checks, and the program as a child process.
+//!
+//! - [`SeaweedFs`] is an S3 server of its own for each test that wants one;
+//! - [`Python`] runs scripts in the environment that `cargo xtask tools` made;
+//! - [`program`] starts the built program with nothing of the developer's own environment.
+//!
+//! **Invariants.** Everything binds to the loopback and to free ports; every server dies with the
+//! test that started it, also where that test is killed; waits have deadlines and poll a
+//! condition. What is missing is an error that says how to get it, never a skipped test.
+
+mod child;
+mod ports;
+mod python;
+mod s3;
+mod seaweedfs;
+mod tools;
+
+pub use python::Python;
+pub use s3::{Access, Bucket};
+pub use seaweedfs::SeaweedFs;
+
+use std::path::Path;
+use std::process::Command;
+
+/// Returns a command for the built program, without the developer's own settings and credentials.
+#[must_use]
+pub fn program(binary: impl AsRef<Path>) -> Command {
+    let mut command = Command::new(binary.as_ref());
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if ["AWS_", "DCMJOIN_", "RUST_LOG"].iter().any(|prefix| text.starts_with(prefix)) {
+            command.env_remove(&name);
+        }
+    }
+    // No answer from the machine's own credential service, whatever machine this is.
+    command.env("AWS_EC2_METADATA_DISABLED", "true").env("NO_COLOR", "1");
+    command
+}

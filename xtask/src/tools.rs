@@ -1,0 +1,132 @@
+//! What the tests need and cargo does not bring: Debian packages, and a Python environment.
+//!
+//! Both are looked for first, so a second run costs nothing. The environment's folder carries a
+//! hash of its requirements file: a changed file makes a new environment.
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::steps::{Context, check};
+
+/// Programs and the Debian packages that bring them.
+const PROGRAMS: &[(&str, &str)] = &[
+    ("cc", "gcc"),
+    ("dcmdump", "dcmtk"),
+    ("dcmftest", "dcmtk"),
+    ("dciodvfy", "dicom3tools"),
+    ("gdcmconv", "libgdcm-tools"),
+    ("setpriv", "util-linux"),
+];
+
+/// Where the pinned Python packages are listed.
+const REQUIREMENTS: &str = "crates/dcmjoin-testkit/python/requirements.txt";
+
+/// Written last into a finished environment.
+const READY: &str = "ready";
+
+/// The tools that tests are told of through environment variables.
+pub(crate) struct Tools {
+    /// The interpreter of the environment.
+    pub(crate) python: PathBuf,
+    weed: PathBuf,
+}
+
+impl Tools {
+    /// Installs what is missing.
+    pub(crate) fn install(context: &Context) -> Result<Self> {
+        install_packages()?;
+        let requirements = context.root.join(REQUIREMENTS);
+        let text = fs::read(&requirements).with_context(|| format!("read {REQUIREMENTS}"))?;
+        let name = format!("venv-{:016x}", fnv1a(&text));
+        let venv = context.target.join("testkit").join(name);
+        if !venv.join(READY).is_file() {
+            make_venv(&venv, &requirements)?;
+        }
+        let bin = venv.join("bin");
+        Ok(Self { python: bin.join("python"), weed: bin.join("weed") })
+    }
+
+    /// Returns the variables through which the tests find the tools.
+    pub(crate) fn env(&self) -> [(&'static str, &Path); 2] {
+        [("DCMJOIN_PYTHON", &self.python), ("DCMJOIN_WEED", &self.weed)]
+    }
+}
+
+fn install_packages() -> Result<()> {
+    let mut missing: Vec<&str> = PROGRAMS
+        .iter()
+        .filter(|(program, _)| !on_path(program))
+        .map(|&(_, package)| package)
+        .collect();
+    missing.dedup();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let list = missing.join(" ");
+    let hint = format!("install these packages by hand: {list}");
+    if !on_path("apt-get") {
+        bail!("programs are missing, and there is no apt-get; {hint}");
+    }
+    check(&mut apt(&["update", "--quiet"])).with_context(|| hint.clone())?;
+    let mut install = apt(&["install", "--quiet", "--yes", "--no-install-recommends"]);
+    check(install.args(&missing)).context(hint)?;
+    Ok(())
+}
+
+/// Returns an `apt-get` command, through sudo for everybody but root.
+fn apt(args: &[&str]) -> Command {
+    let mut command = if is_root() {
+        Command::new("apt-get")
+    } else {
+        let mut sudo = Command::new("sudo");
+        sudo.args(["--non-interactive", "apt-get"]);
+        sudo
+    };
+    command.args(args).env("DEBIAN_FRONTEND", "noninteractive").stdin(Stdio::null());
+    command
+}
+
+fn is_root() -> bool {
+    let output = Command::new("id").arg("-u").output();
+    output.is_ok_and(|output| output.stdout.trim_ascii() == b"0")
+}
+
+fn on_path(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
+}
+
+fn make_venv(venv: &Path, requirements: &Path) -> Result<()> {
+    if venv.exists() {
+        fs::remove_dir_all(venv).context("remove an unfinished Python environment")?;
+    }
+    let python = std::env::var_os("PYTHON").unwrap_or_else(|| OsString::from("python3"));
+    check(Command::new(python).args(["-m", "venv"]).arg(venv))
+        .context("Python 3.11 or newer with its venv module is needed (package python3-venv)")?;
+    let mut pip = Command::new(venv.join("bin").join("python"));
+    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]);
+    check(pip.arg("--requirement").arg(requirements)).context("install the Python packages")?;
+    fs::write(venv.join(READY), b"").context("mark the Python environment as finished")
+}
+
+/// FNV-1a: a name for a file's content that stays the same over compilers.
+fn fnv1a(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, &byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hash_is_the_published_one() {
+        assert_eq!(fnv1a(b""), 0xcbf2_9ce4_8422_2325);
+        assert_eq!(fnv1a(b"a"), 0xaf63_dc4c_8601_ec8c);
+    }
+}
