@@ -100,16 +100,36 @@ pub(super) struct Joined {
     pub(super) trailing: bool,
 }
 
+/// Where bytes stand in the payload, for the details of a rejection.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place {
+    /// The number of the first frame in them, from 1.
+    pub(super) frame: usize,
+    /// The place of their first byte.
+    pub(super) at: usize,
+}
+
+impl Place {
+    /// Says in which frame a walk failed, and where that frame begins.
+    pub(super) fn of(self, error: &Rejection) -> Rejection {
+        let Self { frame, at } = self;
+        Rejection::new(error.reason, format!("frame {frame} at byte {at}: {}", error.detail))
+    }
+}
+
 /// Walks codestreams end to end.
 pub(super) fn joined(
     bytes: &[u8],
+    place: Place,
     pixels: &PixelDescription,
     limits: &PayloadLimits,
 ) -> Result<Joined, Rejection> {
     let mut streams = Vec::new();
     let mut at = 0;
     while let Some(next) = bytes.get(at..).and_then(|rest| parse(rest, pixels)) {
-        let mut stream = next.map_err(|error| in_frame(&error, streams.len() + 1, at))?;
+        let mut stream = next.map_err(|error| {
+            Place { frame: place.frame + streams.len(), at: place.at + at }.of(&error)
+        })?;
         stream.range = stream.range.start + at..stream.range.end + at;
         stream.end += at;
         at = skip_padding(bytes, stream.end);
@@ -120,11 +140,6 @@ pub(super) fn joined(
         }
     }
     Ok(Joined { streams, trailing: at < bytes.len() })
-}
-
-/// Says in which frame, from 1, a walk failed, and where that frame begins.
-pub(super) fn in_frame(error: &Rejection, frame: usize, at: usize) -> Rejection {
-    Rejection::new(error.reason, format!("frame {frame} at byte {at}: {}", error.detail))
 }
 
 /// Returns the place of the first byte at or after `at` that is not padding.
