@@ -188,7 +188,7 @@ fn check_joined(image: &mut Image) {
     check_file(image, &got);
 
     image.pixels.number_of_frames = Some(image.pixels.frames() * 3);
-    let got = read(once.repeat(3).into(), image, Some(image.syntax)).unwrap();
+    let got = read(once.repeat(3).into(), image, Some(image.syntax)).expect(&image.name);
     assert_eq!(got.kind, PayloadKind::Codestreams, "{}", image.name);
     check_frames(image, &got, 3);
 }

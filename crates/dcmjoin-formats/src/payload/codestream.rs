@@ -11,7 +11,7 @@ use std::ops::Range;
 
 use dcmjoin_model::{PixelDescription, Reason, Rejection, TransferSyntax};
 
-use super::magic::Form;
+use super::magic::{Form, JP2_SIGNATURE};
 use super::{PayloadLimits, j2k, jp2, jpeg, rle};
 
 /// One codestream, walked from its first to its last byte.
@@ -149,6 +149,11 @@ pub(super) fn joined(
 pub(super) fn skip_padding(bytes: &[u8], at: usize) -> usize {
     let rest = bytes.get(at..).unwrap_or_default();
     let nul = rest.iter().take_while(|&&byte| byte == 0).count();
+    // The signature of JP2 begins with three NUL of its own.
+    let signature = nul.saturating_sub(3);
+    if rest[signature..].starts_with(JP2_SIGNATURE) {
+        return at + signature;
+    }
     let fill = rest[nul..].iter().take_while(|&&byte| byte == 0xff).count();
     let behind = nul + fill;
     match rest.get(behind) {
@@ -173,5 +178,6 @@ mod tests {
         check(&[1, 0, 0xff, 0xd8, 0xff], 2);
         check(&[1, 0xff, 0xff, 0xff, 0xd8], 3);
         check(&[1, 7], 1);
+        check(b"\x01\0\0\0\0\x0cjP  \r\n\x87\n", 2);
     }
 }
