@@ -11,7 +11,7 @@ use std::ops::Range;
 
 use dcmjoin_model::{PixelDescription, Reason, Rejection, TransferSyntax};
 
-use super::magic::Form;
+use super::magic::{Form, JP2_SIGNATURE};
 use super::{PayloadLimits, j2k, jp2, jpeg, rle};
 
 /// One codestream, walked from its first to its last byte.
@@ -100,16 +100,36 @@ pub(super) struct Joined {
     pub(super) trailing: bool,
 }
 
+/// Where bytes stand in the payload, for the details of a rejection.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place {
+    /// The number of the first frame in them, from 1.
+    pub(super) frame: usize,
+    /// The place of their first byte.
+    pub(super) at: usize,
+}
+
+impl Place {
+    /// Says in which frame a walk failed, and where that frame begins.
+    pub(super) fn of(self, error: &Rejection) -> Rejection {
+        let Self { frame, at } = self;
+        Rejection::new(error.reason, format!("frame {frame} at byte {at}: {}", error.detail))
+    }
+}
+
 /// Walks codestreams end to end.
 pub(super) fn joined(
     bytes: &[u8],
+    place: Place,
     pixels: &PixelDescription,
     limits: &PayloadLimits,
 ) -> Result<Joined, Rejection> {
     let mut streams = Vec::new();
     let mut at = 0;
     while let Some(next) = bytes.get(at..).and_then(|rest| parse(rest, pixels)) {
-        let mut stream = next.map_err(|error| in_frame(&error, streams.len() + 1, at))?;
+        let mut stream = next.map_err(|error| {
+            Place { frame: place.frame + streams.len(), at: place.at + at }.of(&error)
+        })?;
         stream.range = stream.range.start + at..stream.range.end + at;
         stream.end += at;
         at = skip_padding(bytes, stream.end);
@@ -122,11 +142,6 @@ pub(super) fn joined(
     Ok(Joined { streams, trailing: at < bytes.len() })
 }
 
-/// Says in which frame, from 1, a walk failed, and where that frame begins.
-pub(super) fn in_frame(error: &Rejection, frame: usize, at: usize) -> Rejection {
-    Rejection::new(error.reason, format!("frame {frame} at byte {at}: {}", error.detail))
-}
-
 /// Returns the place of the first byte at or after `at` that is not padding.
 ///
 /// Padding is NUL (PS3.5 A.4). Some encoders fill up to an even length with one FF behind EOI, and
@@ -134,6 +149,11 @@ pub(super) fn in_frame(error: &Rejection, frame: usize, at: usize) -> Rejection 
 pub(super) fn skip_padding(bytes: &[u8], at: usize) -> usize {
     let rest = bytes.get(at..).unwrap_or_default();
     let nul = rest.iter().take_while(|&&byte| byte == 0).count();
+    // The signature of JP2 begins with three NUL of its own.
+    let signature = nul.saturating_sub(3);
+    if rest[signature..].starts_with(JP2_SIGNATURE) {
+        return at + signature;
+    }
     let fill = rest[nul..].iter().take_while(|&&byte| byte == 0xff).count();
     let behind = nul + fill;
     match rest.get(behind) {
@@ -158,5 +178,6 @@ mod tests {
         check(&[1, 0, 0xff, 0xd8, 0xff], 2);
         check(&[1, 0xff, 0xff, 0xff, 0xd8], 3);
         check(&[1, 7], 1);
+        check(b"\x01\0\0\0\0\x0cjP  \r\n\x87\n", 2);
     }
 }

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use dcmjoin_model::{PixelDescription, Rejection, WarningCode, Warnings};
 
 use super::PayloadLimits;
-use super::codestream::{Codestream, damaged, in_frame, joined, parse, skip_padding};
+use super::codestream::{Codestream, Place, damaged, joined, parse, skip_padding};
 use super::items::Items;
 use super::magic::{Form, ITEM};
 
@@ -86,22 +86,24 @@ pub(super) fn read(
     pixels: &PixelDescription,
     limits: &PayloadLimits,
 ) -> Result<Vec<Frame>, Rejection> {
-    let at = group.first().map_or(0, |first| first.start);
+    let place = Place { frame: number, at: group.first().map_or(0, |first| first.start) };
     match group {
-        [only] => one_fragment(&payload.slice(only.clone()), pixels, limits),
-        several => several_fragments(payload, several, pixels).map(|frame| vec![frame]),
+        [only] => one_fragment(&payload.slice(only.clone()), place, pixels, limits),
+        several => several_fragments(payload, several, pixels)
+            .map(|frame| vec![frame])
+            .map_err(|error| place.of(&error)),
     }
-    .map_err(|error| in_frame(&error, number, at))
 }
 
 fn one_fragment(
     fragment: &Bytes,
+    place: Place,
     pixels: &PixelDescription,
     limits: &PayloadLimits,
 ) -> Result<Vec<Frame>, Rejection> {
-    let found = joined(fragment, pixels, limits)?;
+    let found = joined(fragment, place, pixels, limits)?;
     if found.streams.is_empty() {
-        return Err(unknown(fragment));
+        return Err(place.of(&unknown(fragment)));
     }
     let last = found.streams.len() - 1;
     let frame = |(at, stream): (usize, Codestream)| Frame {

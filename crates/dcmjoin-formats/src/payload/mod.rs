@@ -175,6 +175,9 @@ fn structured(
     })
 }
 
+/// The place of a payload's first frame.
+const START: codestream::Place = codestream::Place { frame: 1, at: 0 };
+
 fn codestreams(
     payload: &Bytes,
     pixels: &PixelDescription,
@@ -182,7 +185,7 @@ fn codestreams(
     limits: &PayloadLimits,
     warnings: Warnings,
 ) -> Result<Pixels, Rejection> {
-    let found = codestream::joined(payload, pixels, limits)?;
+    let found = codestream::joined(payload, START, pixels, limits)?;
     let last = found.streams.len().saturating_sub(1);
     let kind = if last == 0 { PayloadKind::Codestream } else { PayloadKind::Codestreams };
     let frame = |(at, stream): (usize, codestream::Codestream)| frames::Frame {
