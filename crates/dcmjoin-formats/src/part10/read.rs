@@ -214,11 +214,9 @@ impl<'a> Reading<'a> {
         let encoding = Encoding::EXPLICIT_LITTLE;
         let mut at = from;
         let mut announced = None;
-        while at < self.walk.bytes.len() {
+        // What follows may be in another encoding: nothing but its group is looked at.
+        while self.walk.bytes[at..].starts_with(&[2, 0]) {
             let element = self.walk.element(at, encoding)?;
-            if element.tag.0 != 0x0002 {
-                break;
-            }
             let value = self.walk.value(element)?;
             at = element.value_at + value.len();
             match element.tag.1 {

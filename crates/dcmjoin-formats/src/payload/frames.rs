@@ -8,10 +8,10 @@
 use std::ops::Range;
 
 use bytes::Bytes;
-use dcmjoin_model::{PixelDescription, Rejection, WarningCode, Warnings};
+use dcmjoin_model::{PixelDescription, Reason, Rejection, WarningCode, Warnings};
 
 use super::PayloadLimits;
-use super::codestream::{Codestream, Place, damaged, joined, parse, skip_padding};
+use super::codestream::{Codestream, Place, damaged, joined};
 use super::items::Items;
 use super::magic::{Form, ITEM};
 
@@ -89,9 +89,9 @@ pub(super) fn read(
     let place = Place { frame: number, at: group.first().map_or(0, |first| first.start) };
     match group {
         [only] => one_fragment(&payload.slice(only.clone()), place, pixels, limits),
-        several => several_fragments(payload, several, pixels)
-            .map(|frame| vec![frame])
-            .map_err(|error| place.of(&error)),
+        several => {
+            several_fragments(payload, several, place, pixels, limits).map(|frame| vec![frame])
+        }
     }
 }
 
@@ -118,11 +118,19 @@ fn one_fragment(
 fn several_fragments(
     payload: &Bytes,
     group: &[Range<usize>],
+    place: Place,
     pixels: &PixelDescription,
+    limits: &PayloadLimits,
 ) -> Result<Frame, Rejection> {
     let whole: Vec<u8> = group.iter().flat_map(|part| &payload[part.clone()]).copied().collect();
-    let stream = parse(&whole, pixels).unwrap_or_else(|| Err(unknown(&whole)))?;
-    let trailing = stream.has_trailing() || skip_padding(&whole, stream.end) < whole.len();
+    let mut found = joined(&whole, place, pixels, limits)?;
+    let count = found.streams.len();
+    let stream = found.streams.pop().ok_or_else(|| place.of(&unknown(&whole)))?;
+    if count > 1 {
+        let detail = format!("expected 1 codestream in {} fragments, got {count}", group.len());
+        return Err(place.of(&Rejection::new(Reason::FrameCount, detail)));
+    }
+    let trailing = stream.has_trailing() || found.trailing;
     let mut fragments = Vec::with_capacity(group.len());
     let mut from = 0;
     for part in group {
@@ -142,5 +150,5 @@ fn unknown(bytes: &[u8]) -> Rejection {
     }
     let got: Vec<String> = bytes.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
     let detail = format!("expected a codestream in a fragment, got {}", got.join(" "));
-    Rejection::new(dcmjoin_model::Reason::PayloadUnrecognised, detail)
+    Rejection::new(Reason::PayloadUnrecognised, detail)
 }

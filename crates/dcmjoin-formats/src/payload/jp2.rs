@@ -20,7 +20,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Codestream, Rejection> {
         at = contents.end;
         if &kind == b"jp2c" && found.is_none() {
             let stream = codestream(bytes, contents)?;
-            at = at.max(stream.end);
+            at = stream.end;
             found = Some(stream);
         }
     }

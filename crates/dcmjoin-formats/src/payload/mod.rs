@@ -31,7 +31,7 @@ mod native;
 mod opaque;
 mod rle;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use bytes::Bytes;
 use dcmjoin_model::{
