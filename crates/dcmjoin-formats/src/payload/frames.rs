@@ -122,7 +122,8 @@ fn several_fragments(
     pixels: &PixelDescription,
     limits: &PayloadLimits,
 ) -> Result<Frame, Rejection> {
-    let whole: Vec<u8> = group.iter().flat_map(|part| &payload[part.clone()]).copied().collect();
+    let parts: Vec<&[u8]> = group.iter().map(|part| &payload[part.clone()]).collect();
+    let whole = parts.concat();
     let mut found = joined(&whole, place, pixels, limits)?;
     let count = found.streams.len();
     let stream = found.streams.pop().ok_or_else(|| place.of(&unknown(&whole)))?;

@@ -12,7 +12,7 @@
 //! are copied only out of gz and zst, to swap big endian, and to walk a frame that lies in several
 //! fragments. The same input gives the same result, a second time too.
 //!
-//! - `magic`: the first bytes;
+//! - `magic`: the first bytes; `scan`: words and markers at places;
 //! - `codestream`, `jpeg`, `j2k`, `jp2`, `rle`: walks over one codestream, and over joined ones;
 //! - `items`, `frames`: encapsulated values, and their fragments as frames;
 //! - `opaque`: video and JPEG XL, kept unseen;
@@ -30,6 +30,7 @@ mod magic;
 mod native;
 mod opaque;
 mod rle;
+mod scan;
 #[cfg(test)]
 pub(crate) mod tests;
 

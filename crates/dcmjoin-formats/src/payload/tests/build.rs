@@ -147,14 +147,14 @@ pub(crate) fn j2k() -> Vec<u8> {
 }
 
 /// A box.
-pub(crate) fn jp2_box(kind: &[u8; 4], contents: &[u8]) -> Vec<u8> {
+pub(crate) fn jp2_box(kind: [u8; 4], contents: &[u8]) -> Vec<u8> {
     let length = u32::try_from(contents.len() + 8).unwrap();
-    [&length.to_be_bytes()[..], kind, contents].concat()
+    [&length.to_be_bytes()[..], &kind, contents].concat()
 }
 
 /// The boxes before a codestream.
 pub(crate) fn jp2_head() -> Vec<u8> {
-    [b"\0\0\0\x0cjP  \r\n\x87\n".to_vec(), jp2_box(b"ftyp", b"jp2 "), jp2_box(b"jp2h", b"")]
+    [b"\0\0\0\x0cjP  \r\n\x87\n".to_vec(), jp2_box(*b"ftyp", b"jp2 "), jp2_box(*b"jp2h", b"")]
         .concat()
 }
 

@@ -72,7 +72,7 @@ fn padding_between_frames_is_passed_and_trailing_bytes_left_out() {
                 .concat(),
         ] {
             let got = pixels_of(&payload, &grey(), None);
-            assert_eq!(frames(&got), [stream.clone()]);
+            assert_eq!(frames(&got), std::slice::from_ref(&stream));
             assert!(codes(&got).contains(&WarningCode::PayloadTrailing));
         }
     }

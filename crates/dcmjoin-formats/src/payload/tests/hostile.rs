@@ -18,7 +18,7 @@ fn samples() -> Vec<Vec<u8>> {
         j2k().repeat(2),
         open_part,
         rle(3),
-        [jp2_head(), jp2_box(b"jp2c", &j2k())].concat(),
+        [jp2_head(), jp2_box(*b"jp2c", &j2k())].concat(),
         items(&[&jpeg(), &j2k(), &rle(1)]),
         items(&[&jpeg()[..20], &jpeg()[20..]]),
     ]

@@ -107,10 +107,10 @@ fn pitfall_40_boxes_are_taken_off() {
     let stream = j2k();
     let wide = [&1_u32.to_be_bytes()[..], b"jp2c", &(16 + stream.len() as u64).to_be_bytes()];
     let forms = [
-        jp2_box(b"jp2c", &stream),
+        jp2_box(*b"jp2c", &stream),
         [wide.concat(), stream.clone()].concat(),
         [&[0; 4][..], b"jp2c", &stream].concat(),
-        [jp2_box(b"jp2c", &stream), jp2_box(b"xml ", b"<a/>")].concat(),
+        [jp2_box(*b"jp2c", &stream), jp2_box(*b"xml ", b"<a/>")].concat(),
     ];
     for boxes in forms {
         let whole = [jp2_head(), boxes].concat();
