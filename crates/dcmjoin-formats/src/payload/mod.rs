@@ -95,6 +95,21 @@ impl Default for PayloadLimits {
 ///
 /// An empty payload under a header that describes no pixels is [`PayloadKind::Empty`].
 ///
+/// ```
+/// use dcmjoin_formats::payload::{PayloadLimits, recognise};
+/// use dcmjoin_model::{PayloadKind, PixelDescription};
+///
+/// let pixels = PixelDescription {
+///     rows: Some(2),
+///     columns: Some(3),
+///     bits_allocated: Some(8),
+///     ..PixelDescription::default()
+/// };
+/// let found = recognise(vec![0; 6].into(), &pixels, None, &PayloadLimits::default())?;
+/// assert_eq!(found.kind, PayloadKind::Native);
+/// # Ok::<(), dcmjoin_model::Rejection>(())
+/// ```
+///
 /// # Errors
 /// - `payload_empty`: no bytes, and the header describes pixels;
 /// - `member_compression`: gz or zst that does not decompress;
