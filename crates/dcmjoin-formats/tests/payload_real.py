@@ -37,7 +37,7 @@ COLUMNS = [
 
 
 def data_sets():
-    """Yields each DICOM file of the packages that has pixels, once by its value."""
+    """Yields each DICOM file of the packages that has pixels, once by its value and geometry."""
     seen = set()
     for package in (pydicom, data_store):
         for path in sorted(Path(package.__file__).parent.rglob("*")):
@@ -49,8 +49,9 @@ def data_sets():
                     continue
             except Exception:  # Not a DICOM file, or one that is broken on purpose.
                 continue
-            if ds.PixelData not in seen:
-                seen.add(ds.PixelData)
+            key = (ds.PixelData, *(str(ds.get(keyword)) for keyword in COLUMNS))
+            if key not in seen:
+                seen.add(key)
                 yield path.name, ds
 
 

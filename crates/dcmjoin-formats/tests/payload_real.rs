@@ -31,6 +31,16 @@ const BROKEN: &[(&str, Reason)] = &[
     ("badVR.dcm", Reason::PayloadLength),
 ];
 
+/// The same pixels in big and in little endian, of 16 and of 32 bits.
+const TWINS: &[(&str, &str)] = &[
+    ("MR_small_bigendian.dcm", "MR_small.dcm"),
+    ("rtdose_expb.dcm", "rtdose.dcm"),
+    ("rtdose_expb_1frame.dcm", "rtdose_1frame.dcm"),
+    ("emri_small_big_endian.dcm", "emri_small.dcm"),
+    ("SC_rgb_small_odd_big_endian.dcm", "SC_rgb_small_odd.dcm"),
+    ("Explicit_VR_Big_Endian-GRAYSCALE-16.raw", "Explicit_VR_Little_Endian-GRAYSCALE-16.raw"),
+];
+
 /// One line of `images.tsv`, with the files that belong to it.
 struct Image {
     name: String,
@@ -232,11 +242,22 @@ fn check_native(image: &Image) -> Vec<u8> {
     file
 }
 
+fn check_twins(images: &[Image]) {
+    let value = |name: &str| {
+        let image = images.iter().find(|image| image.name == name).expect(name);
+        read(image.value.clone(), image, Some(image.syntax)).unwrap().value
+    };
+    for (big, little) in TWINS {
+        assert!(value(big) == value(little), "{big} {little}");
+    }
+}
+
 #[test]
 fn every_real_image_is_recognised_in_every_form() {
     let folder = tempfile::tempdir().unwrap();
     let images = images(folder.path());
     assert!(images.len() > 150, "{} images", images.len());
+    check_twins(&images);
     let mut files = 0;
     for (number, mut image) in images.into_iter().enumerate() {
         if let Some((_, reason)) = BROKEN.iter().find(|(name, _)| *name == image.name) {

@@ -114,7 +114,8 @@ fn one_fragment(
     Ok(found.streams.into_iter().enumerate().map(frame).collect())
 }
 
-/// The fragments are joined in a buffer for the walk alone; what is returned are slices.
+/// The fragments are joined in a buffer for the walk; what is returned are slices, but for
+/// fragments of odd lengths, which become one.
 fn several_fragments(
     payload: &Bytes,
     group: &[Range<usize>],
@@ -132,17 +133,29 @@ fn several_fragments(
         return Err(place.of(&Rejection::new(Reason::FrameCount, detail)));
     }
     let trailing = stream.has_trailing() || found.trailing;
+    let mut fragments = cut(payload, group, &stream.range);
+    // Padding may stand behind a frame, not within it: odd pieces cannot stay pieces.
+    let pieces = fragments.len().saturating_sub(1);
+    if fragments.iter().take(pieces).any(|fragment| fragment.len() % 2 == 1) {
+        fragments = vec![Bytes::copy_from_slice(&whole[stream.range.clone()])];
+    }
+    Ok(Frame { fragments, stream, trailing })
+}
+
+/// Returns the fragments' parts of a range of their joined bytes.
+fn cut(payload: &Bytes, group: &[Range<usize>], range: &Range<usize>) -> Vec<Bytes> {
     let mut fragments = Vec::with_capacity(group.len());
     let mut from = 0;
     for part in group {
-        let start = stream.range.start.clamp(from, from + part.len()) - from;
-        let end = stream.range.end.clamp(from, from + part.len()) - from;
+        let to = from + part.len();
+        let start = part.start + range.start.clamp(from, to) - from;
+        let end = part.start + range.end.clamp(from, to) - from;
         if start < end {
-            fragments.push(payload.slice(part.start + start..part.start + end));
+            fragments.push(payload.slice(start..end));
         }
-        from += part.len();
+        from = to;
     }
-    Ok(Frame { fragments, stream, trailing })
+    fragments
 }
 
 fn unknown(bytes: &[u8]) -> Rejection {

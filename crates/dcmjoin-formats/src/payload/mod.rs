@@ -10,7 +10,7 @@
 //!
 //! **Invariants:** no input panics; every walk is linear in the payload; nothing is decoded; bytes
 //! are copied only out of gz and zst, to swap big endian, and to walk a frame that lies in several
-//! fragments. The same input gives the same result, a second time too.
+//! fragments (or to join these where their lengths are odd). The same input gives the same result, a second time too.
 //!
 //! - `magic`: the first bytes; `scan`: words and markers at places;
 //! - `codestream`, `jpeg`, `j2k`, `jp2`, `rle`: walks over one codestream, and over joined ones;

@@ -305,6 +305,9 @@ fn pitfall_46_frames_in_several_fragments() {
     }
     let got = pixels_of(&items(&[head, tail]), &lossy(grey()), None);
     assert_eq!(frames(&got), [jpeg()]);
+    // Fragments of an odd length cannot be padded within a frame: they become one.
+    let got = pixels_of(&items(&[&stream[..19], &stream[19..]]), &lossy(grey()), None);
+    assert_eq!((frames(&got), codes(&got)), (vec![jpeg()], vec![]));
     let wrong = [item(&[1, 0, 0, 0, 2, 0, 0, 0]), fragments].concat();
     let got = pixels_of(&wrong, &lossy(grey_frames(2)), None);
     assert_eq!(codes(&got), [WarningCode::FrameFragmented, WarningCode::OffsetTableRebuilt]);
