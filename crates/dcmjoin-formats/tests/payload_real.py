@@ -1,11 +1,18 @@
-"""Dumps real pixel data for payload_real.rs: `payload_real.py FOLDER`.
+"""Dumps real pixel data for payload_real.rs, and checks what it made of them.
+
+`payload_real.py dump FOLDER`, then `payload_real.py check FOLDER`.
 
 For each image: `N.value`, the value of Pixel Data as `ds.PixelData` holds it; `N.frame.K`, its frames
 by pydicom (bare codestreams, with their padding); and a line in `images.tsv`, in the order of
-`COLUMNS`. An empty cell is an attribute that the header does not have.
+`COLUMNS`. An empty cell is an attribute that the header does not have. `N.head` and `N.tail` are a
+small data set before and behind the pixel data, as pydicom writes it in Explicit VR Little Endian;
+`N.whole` is the same with native pixels in their place: what the assembled data set must equal.
+
+The check reads each `N.dcm` with pydicom, warnings being errors, and compares its frames.
 Needs pydicom, pydicom-data and wsidicom-data; their absence is an error.
 """
 
+import io
 import sys
 import warnings
 from pathlib import Path
@@ -30,7 +37,7 @@ COLUMNS = [
 
 
 def data_sets():
-    """Yields each DICOM file of the packages that has pixels, once by its value."""
+    """Yields each DICOM file of the packages that has pixels, once by its value and geometry."""
     seen = set()
     for package in (pydicom, data_store):
         for path in sorted(Path(package.__file__).parent.rglob("*")):
@@ -42,8 +49,9 @@ def data_sets():
                     continue
             except Exception:  # Not a DICOM file, or one that is broken on purpose.
                 continue
-            if ds.PixelData not in seen:
-                seen.add(ds.PixelData)
+            key = (ds.PixelData, *(str(ds.get(keyword)) for keyword in COLUMNS))
+            if key not in seen:
+                seen.add(key)
                 yield path.name, ds
 
 
@@ -71,8 +79,41 @@ def codestreams():
         yield path.name, ds, uid, path.read_bytes()
 
 
+def data_set(ds):
+    """Returns a data set with the Image Pixel Module of `ds`, and what names the instance."""
+    small = pydicom.Dataset()
+    small.SOPClassUID = "1.2.840.10008.5.1.4.1.1.7"
+    small.SOPInstanceUID = "2.25.7"
+    for keyword in COLUMNS:
+        try:
+            if ds.get(keyword) is not None:
+                setattr(small, keyword, ds.get(keyword))
+        except ValueError:  # badVR.dcm: a Number of Frames that is no number.
+            pass
+    return small
+
+
+def encoded(ds):
+    buffer = io.BytesIO()
+    ds.save_as(buffer, implicit_vr=False, little_endian=True)
+    return buffer.getvalue()
+
+
+def dump_data_set(folder, number, ds, syntax, value):
+    small = data_set(ds)
+    (folder / f"{number}.head").write_bytes(encoded(small))
+    tail = pydicom.Dataset()
+    tail.DataSetTrailingPadding = bytes(8)
+    (folder / f"{number}.tail").write_bytes(encoded(tail))
+    if not syntax.is_encapsulated and syntax.is_little_endian:
+        small.PixelData = value
+        small.DataSetTrailingPadding = bytes(8)
+        (folder / f"{number}.whole").write_bytes(encoded(small))
+
+
 def dump(folder, lines, name, ds, syntax, fragments, value, frames):
     number = len(lines)
+    dump_data_set(folder, number, ds, syntax, value)
     (folder / f"{number}.value").write_bytes(value)
     for at, frame in enumerate(frames):
         (folder / f"{number}.frame.{at}").write_bytes(frame)
@@ -83,9 +124,26 @@ def dump(folder, lines, name, ds, syntax, fragments, value, frames):
     lines.append("\t".join(cells))
 
 
-def main():
+def check(folder):
+    warnings.simplefilter("error")
+    files = sorted(folder.glob("*.dcm"))
+    for path in files:
+        ds = pydicom.dcmread(path)
+        assert ds.file_meta.MediaStorageSOPInstanceUID == ds.SOPInstanceUID
+        assert ds.DataSetTrailingPadding == bytes(8)
+        if not ds.file_meta.TransferSyntaxUID.is_encapsulated:
+            continue
+        count = int(ds.get("NumberOfFrames") or 1)
+        frames = list(generate_frames(ds.PixelData, number_of_frames=count))
+        for at, frame in enumerate(frames):
+            expected = path.with_suffix(f".frame.{at}").read_bytes()
+            padding = b"\x00\xff"
+            assert frame.rstrip(padding) in expected and len(frame) % 2 == 0, (path, at)
+    print(len(files))
+
+
+def dump_all(folder):
     warnings.simplefilter("ignore")
-    folder = Path(sys.argv[1])
     lines = []
     for name, ds in data_sets():
         syntax = ds.file_meta.TransferSyntaxUID
@@ -102,4 +160,5 @@ def main():
     (folder / "images.tsv").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-main()
+if __name__ == "__main__":
+    {"dump": dump_all, "check": check}[sys.argv[1]](Path(sys.argv[2]))

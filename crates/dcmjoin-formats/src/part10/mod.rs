@@ -11,13 +11,15 @@ mod elements;
 mod meta;
 mod read;
 mod segments;
+mod summary;
 mod walk;
 mod write;
 
 #[cfg(test)]
 mod tests;
 
-pub use read::{Endianness, OffsetTable, PixelDataSummary, ReadError, Summary, VrEncoding, read};
+pub use read::read;
+pub use summary::{OffsetTable, PixelDataSummary, ReadError, Summary};
 pub use write::{Part10, assemble};
 
 /// (0002,0012) Implementation Class UID of every file: a UUID-derived UID (PS3.5 B.2), made once.

@@ -5,7 +5,25 @@
 //! read.
 
 use super::elements::{self, Tag, UNDEFINED, is_long};
-use super::read::{Endianness, ReadError, VrEncoding};
+use super::summary::ReadError;
+
+/// Whether VRs stand in the data set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum VrEncoding {
+    /// Every element names its VR.
+    Explicit,
+    /// VRs are those of the dictionary.
+    Implicit,
+}
+
+/// The byte order of a data set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Endianness {
+    /// Least significant byte first.
+    Little,
+    /// Most significant byte first.
+    Big,
+}
 
 /// How elements are encoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -154,7 +154,7 @@ impl File {
 }
 
 /// Returns an even length that 32 bits hold.
-fn fitting(length: u64, what: &str) -> Result<u32, Rejection> {
+pub(super) fn fitting(length: u64, what: &str) -> Result<u32, Rejection> {
     let even = length.saturating_add(length % 2);
     u32::try_from(even).ok().filter(|_| even <= VALUE_BYTES_MAX).ok_or_else(|| {
         let detail = format!("expected at most {VALUE_BYTES_MAX} bytes in {what}, got {length}");

@@ -8,10 +8,10 @@
 use std::ops::Range;
 
 use bytes::Bytes;
-use dcmjoin_model::{PixelDescription, Rejection, WarningCode, Warnings};
+use dcmjoin_model::{PixelDescription, Reason, Rejection, WarningCode, Warnings};
 
 use super::PayloadLimits;
-use super::codestream::{Codestream, Place, damaged, joined, parse, skip_padding};
+use super::codestream::{Codestream, Place, damaged, joined};
 use super::items::Items;
 use super::magic::{Form, ITEM};
 
@@ -89,9 +89,9 @@ pub(super) fn read(
     let place = Place { frame: number, at: group.first().map_or(0, |first| first.start) };
     match group {
         [only] => one_fragment(&payload.slice(only.clone()), place, pixels, limits),
-        several => several_fragments(payload, several, pixels)
-            .map(|frame| vec![frame])
-            .map_err(|error| place.of(&error)),
+        several => {
+            several_fragments(payload, several, place, pixels, limits).map(|frame| vec![frame])
+        }
     }
 }
 
@@ -114,26 +114,48 @@ fn one_fragment(
     Ok(found.streams.into_iter().enumerate().map(frame).collect())
 }
 
-/// The fragments are joined in a buffer for the walk alone; what is returned are slices.
+/// The fragments are joined in a buffer for the walk; what is returned are slices, but for
+/// fragments of odd lengths, which become one.
 fn several_fragments(
     payload: &Bytes,
     group: &[Range<usize>],
+    place: Place,
     pixels: &PixelDescription,
+    limits: &PayloadLimits,
 ) -> Result<Frame, Rejection> {
-    let whole: Vec<u8> = group.iter().flat_map(|part| &payload[part.clone()]).copied().collect();
-    let stream = parse(&whole, pixels).unwrap_or_else(|| Err(unknown(&whole)))?;
-    let trailing = stream.has_trailing() || skip_padding(&whole, stream.end) < whole.len();
+    let parts: Vec<&[u8]> = group.iter().map(|part| &payload[part.clone()]).collect();
+    let whole = parts.concat();
+    let mut found = joined(&whole, place, pixels, limits)?;
+    let count = found.streams.len();
+    let stream = found.streams.pop().ok_or_else(|| place.of(&unknown(&whole)))?;
+    if count > 1 {
+        let detail = format!("expected 1 codestream in {} fragments, got {count}", group.len());
+        return Err(place.of(&Rejection::new(Reason::FrameCount, detail)));
+    }
+    let trailing = stream.has_trailing() || found.trailing;
+    let mut fragments = cut(payload, group, &stream.range);
+    // Padding may stand behind a frame, not within it: odd pieces cannot stay pieces.
+    let pieces = fragments.len().saturating_sub(1);
+    if fragments.iter().take(pieces).any(|fragment| fragment.len() % 2 == 1) {
+        fragments = vec![Bytes::copy_from_slice(&whole[stream.range.clone()])];
+    }
+    Ok(Frame { fragments, stream, trailing })
+}
+
+/// Returns the fragments' parts of a range of their joined bytes.
+fn cut(payload: &Bytes, group: &[Range<usize>], range: &Range<usize>) -> Vec<Bytes> {
     let mut fragments = Vec::with_capacity(group.len());
     let mut from = 0;
     for part in group {
-        let start = stream.range.start.clamp(from, from + part.len()) - from;
-        let end = stream.range.end.clamp(from, from + part.len()) - from;
+        let to = from + part.len();
+        let start = part.start + range.start.clamp(from, to) - from;
+        let end = part.start + range.end.clamp(from, to) - from;
         if start < end {
-            fragments.push(payload.slice(part.start + start..part.start + end));
+            fragments.push(payload.slice(start..end));
         }
-        from += part.len();
+        from = to;
     }
-    Ok(Frame { fragments, stream, trailing })
+    fragments
 }
 
 fn unknown(bytes: &[u8]) -> Rejection {
@@ -142,5 +164,5 @@ fn unknown(bytes: &[u8]) -> Rejection {
     }
     let got: Vec<String> = bytes.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
     let detail = format!("expected a codestream in a fragment, got {}", got.join(" "));
-    Rejection::new(dcmjoin_model::Reason::PayloadUnrecognised, detail)
+    Rejection::new(Reason::PayloadUnrecognised, detail)
 }

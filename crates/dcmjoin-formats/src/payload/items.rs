@@ -13,7 +13,8 @@ use dcmjoin_model::Rejection;
 
 use super::PayloadLimits;
 use super::codestream::damaged;
-use super::magic::{Form, ITEM, SEQUENCE_END, le32};
+use super::magic::{Form, ITEM, SEQUENCE_END};
+use super::scan::le32;
 
 /// The bytes of an item's tag and length.
 pub(crate) const ITEM_HEADER_BYTES: usize = 8;

@@ -11,7 +11,7 @@
 use dcmjoin_model::{Rejection, TransferSyntax};
 
 use super::codestream::{Codestream, Colour, damaged};
-use super::magic::{be16, be32};
+use super::scan::{be16, be32, next_ff};
 
 const CAP: u16 = 0xff50;
 const SIZ: u16 = 0xff51;
@@ -251,8 +251,8 @@ fn tile_part_header(
 /// Returns the place of the EOC that ends packet data of unknown length, or the end of the bytes.
 fn packets_end(bytes: &[u8], from: usize) -> usize {
     let mut at = from;
-    while let Some(found) = bytes[at..].iter().position(|&byte| byte == 0xff) {
-        at += found;
+    while let Some(found) = next_ff(bytes, at) {
+        at = found;
         let rest = &bytes[at..];
         if rest.starts_with(&SOP) && rest.len() >= SOP_BYTES {
             at += SOP_BYTES;

@@ -10,7 +10,8 @@ use dcmjoin_model::Rejection;
 
 use super::codestream::{Boxes, Codestream, damaged, skip_padding};
 use super::j2k;
-use super::magic::{JP2_SIGNATURE, be32};
+use super::magic::JP2_SIGNATURE;
+use super::scan::be32;
 
 /// Walks the boxes that begin with the signature, and the codestream in the first `jp2c` box.
 pub(super) fn parse(bytes: &[u8]) -> Result<Codestream, Rejection> {
@@ -20,7 +21,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Codestream, Rejection> {
         at = contents.end;
         if &kind == b"jp2c" && found.is_none() {
             let stream = codestream(bytes, contents)?;
-            at = at.max(stream.end);
+            at = stream.end;
             found = Some(stream);
         }
     }

@@ -10,7 +10,7 @@
 use dcmjoin_model::{Reason, Rejection, TransferSyntax};
 
 use super::codestream::{Codestream, Colour, damaged};
-use super::magic::{be16, be32};
+use super::scan::{be16, be32, next_ff};
 
 const SOI: u8 = 0xd8;
 const EOI: u8 = 0xd9;
@@ -118,8 +118,8 @@ fn segment_end(bytes: &[u8], marker: u8, at: usize) -> Result<usize, Rejection> 
 /// Returns the place of the marker that ends entropy-coded data, or the end of the bytes.
 fn entropy_end(bytes: &[u8], from: usize, jpeg_ls: bool) -> usize {
     let mut at = from;
-    while let Some(found) = bytes[at..].iter().position(|&byte| byte == 0xff) {
-        at += found;
+    while let Some(found) = next_ff(bytes, at) {
+        at = found;
         match bytes.get(at + 1) {
             Some(0x00 | 0xd0..=0xd7) => at += 2,
             Some(0x01..=0x7f) if jpeg_ls => at += 2,

@@ -5,6 +5,8 @@
 
 use dcmjoin_model::TransferSyntax;
 
+use super::scan::le32;
+
 /// A form that bytes may have, by how they begin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Form {
@@ -114,21 +116,6 @@ fn video(bytes: &[u8]) -> Option<Video> {
         ([0x40 | 0x42 | 0x46, 0x01, ..], _) => Some(Video::Hevc),
         _ => None,
     }
-}
-
-/// Returns the big-endian 16-bit word at a place, or `None` past the end.
-pub(super) fn be16(bytes: &[u8], at: usize) -> Option<u16> {
-    bytes.get(at..)?.first_chunk().map(|chunk| u16::from_be_bytes(*chunk))
-}
-
-/// Returns the big-endian 32-bit word at a place, or `None` past the end.
-pub(super) fn be32(bytes: &[u8], at: usize) -> Option<u32> {
-    bytes.get(at..)?.first_chunk().map(|chunk| u32::from_be_bytes(*chunk))
-}
-
-/// Returns the little-endian 32-bit word at a place, or `None` past the end.
-pub(super) fn le32(bytes: &[u8], at: usize) -> Option<u32> {
-    bytes.get(at..)?.first_chunk().map(|chunk| u32::from_le_bytes(*chunk))
 }
 
 #[cfg(test)]

@@ -10,9 +10,9 @@
 //!
 //! **Invariants:** no input panics; every walk is linear in the payload; nothing is decoded; bytes
 //! are copied only out of gz and zst, to swap big endian, and to walk a frame that lies in several
-//! fragments. The same input gives the same result, a second time too.
+//! fragments (or to join these where their lengths are odd). The same input gives the same result, a second time too.
 //!
-//! - `magic`: the first bytes;
+//! - `magic`: the first bytes; `scan`: words and markers at places;
 //! - `codestream`, `jpeg`, `j2k`, `jp2`, `rle`: walks over one codestream, and over joined ones;
 //! - `items`, `frames`: encapsulated values, and their fragments as frames;
 //! - `opaque`: video and JPEG XL, kept unseen;
@@ -30,8 +30,9 @@ mod magic;
 mod native;
 mod opaque;
 mod rle;
+mod scan;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use bytes::Bytes;
 use dcmjoin_model::{
@@ -93,6 +94,21 @@ impl Default for PayloadLimits {
 /// contradict is noted.
 ///
 /// An empty payload under a header that describes no pixels is [`PayloadKind::Empty`].
+///
+/// ```
+/// use dcmjoin_formats::payload::{PayloadLimits, recognise};
+/// use dcmjoin_model::{PayloadKind, PixelDescription};
+///
+/// let pixels = PixelDescription {
+///     rows: Some(2),
+///     columns: Some(3),
+///     bits_allocated: Some(8),
+///     ..PixelDescription::default()
+/// };
+/// let found = recognise(vec![0; 6].into(), &pixels, None, &PayloadLimits::default())?;
+/// assert_eq!(found.kind, PayloadKind::Native);
+/// # Ok::<(), dcmjoin_model::Rejection>(())
+/// ```
 ///
 /// # Errors
 /// - `payload_empty`: no bytes, and the header describes pixels;

@@ -1,7 +1,7 @@
 //! Native pixels: as long as the header's geometry says, in little endian when they leave here.
 //!
 //! **Big endian.** Under a claimed Explicit VR Big Endian, samples of 16, 32 and 64 bits are
-//! swapped. (OW is a string of 16-bit words, yet pydicom, DCMTK and the files that exist swap wider
+//! swapped. (OW is a string of 16-bit words, yet pydicom and the files that it tests with swap wider
 //! samples as wholes.) Samples of up to 8 bits are bytes under OB and pairs of bytes in 16-bit words
 //! under OW (PS3.5 A.3, 8.1.2), and the payload does not say which VR it had. One case is certain: an
 //! odd length whose padding NUL stands *before* the last byte was OW, and is swapped. All others

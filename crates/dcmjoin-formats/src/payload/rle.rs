@@ -10,7 +10,8 @@
 use dcmjoin_model::{PixelDescription, Reason, Rejection, TransferSyntax};
 
 use super::codestream::{Codestream, damaged};
-use super::magic::{RLE_HEADER, le32};
+use super::magic::RLE_HEADER;
+use super::scan::le32;
 
 /// A run header that stands for nothing (PS3.5 G.3.2).
 const NO_OPERATION: u8 = 0x80;
