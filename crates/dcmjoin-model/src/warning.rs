@@ -44,13 +44,13 @@ warnings! {
     KeyExtra = "key_extra";
 
     // Value representations.
-    /// No `vr`; taken from the dictionary, or UN.
+    /// No `vr`; taken from the dictionary, or by the JSON type of the value.
     VrMissing = "vr_missing";
-    /// A `vr` that DICOM does not know; taken from the dictionary, or UN.
+    /// A `vr` that DICOM does not know; taken from the dictionary, or by the JSON type of the value.
     VrUnknown = "vr_unknown";
     /// An ambiguous `vr` such as `US or SS`, resolved by Pixel Representation or Bits Allocated.
     VrAmbiguous = "vr_ambiguous";
-    /// A `Value` under `vr` UN, written with the VR of the dictionary.
+    /// A `Value` under `vr` UN, written with the VR of the dictionary, or by its JSON type.
     VrUnResolved = "vr_un_resolved";
     /// A value too long for its VR's 16-bit length, written as UN (PS3.5 6.2.2).
     VrOversize = "vr_oversize";
@@ -74,6 +74,11 @@ warnings! {
     DecimalRounded = "decimal_rounded";
     /// Text longer than its VR allows, kept.
     TextTooLong = "text_too_long";
+    /// Text outside ASCII in a VR that has only the default repertoire (CS, DA, UI …), kept in the
+    /// data set's character set.
+    TextNotAscii = "text_not_ascii";
+    /// A DS or IS string that is not a number of its kind, kept.
+    NumberForm = "number_form";
     /// A backslash inside a value: it separates values when read back.
     TextBackslash = "text_backslash";
     /// A UID longer than 64 characters, kept.
