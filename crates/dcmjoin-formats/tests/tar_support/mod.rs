@@ -2,6 +2,9 @@
 //! that collects what the parser gives.
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
+pub(crate) mod gnu;
+pub(crate) mod monster;
+
 use bytes::Bytes;
 use dcmjoin_formats::tar::{Member, TarEnd, TarError, TarEvent, TarLimits, TarParser};
 
