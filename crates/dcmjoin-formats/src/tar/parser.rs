@@ -121,11 +121,12 @@ impl TarParser {
     /// # let mut parser = TarParser::new(TarLimits::default());
     /// loop {
     ///     let offset = parser.jump(archive_bytes);
+    ///     // Nothing at the end; the last member's end comes all the same.
+    ///     parser.feed(read(offset, 1 << 20));
+    ///     while let Some(_event) = parser.next_event()? {}
     ///     if offset == archive_bytes {
     ///         break;
     ///     }
-    ///     parser.feed(read(offset, 1 << 20));
-    ///     while let Some(_event) = parser.next_event()? {}
     /// }
     /// parser.finish()?;
     /// # Ok::<(), dcmjoin_formats::tar::TarError>(())
