@@ -58,9 +58,6 @@ fn parse_by_ranges(archive: &[u8], range: usize) -> (Listing, usize) {
     loop {
         let at = parser.jump(archive.len() as u64) as usize;
         let end = archive.len().min(at + range);
-        if at == end {
-            break;
-        }
         read += end - at;
         parser.feed(Bytes::copy_from_slice(&archive[at..end]));
         while let Some(event) = parser.next_event().unwrap() {
@@ -69,6 +66,9 @@ fn parse_by_ranges(archive: &[u8], range: usize) -> (Listing, usize) {
             if skip {
                 parser.skip_member();
             }
+        }
+        if at == end {
+            break;
         }
     }
     listing.end = parser.finish();
@@ -94,6 +94,8 @@ fn jumps_save_reading_and_miss_nothing() {
         );
         assert!(range > 4096 || read < 20_000, "{read} bytes read in ranges of {range}");
     }
+    let unmarked = &archive.0[..archive.0.len() - 1024];
+    assert!(parse_by_ranges(unmarked, 512).0.members.iter().all(|seen| seen.whole));
     let cut = &archive.0[..120_000];
     let (listing, _) = parse_by_ranges(cut, 512);
     assert!(matches!(listing.end, Err(TarError::Truncated { part: Part::Content, .. })));

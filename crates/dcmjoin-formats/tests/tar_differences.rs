@@ -125,6 +125,20 @@ fn base_64_sizes_are_refused() {
     check(&archive.end(), &["a", "b"], &["a"]);
 }
 
+/// GNU tar takes a long name up to its NUL, even beyond the size that its header states; the tar
+/// crate takes as many bytes as stated.
+#[test]
+fn a_long_name_beyond_its_size_is_refused() {
+    let header = file("././@LongLink", 4).flag(b'L').magic(GNU);
+    let archive = Archive::new().header(&header).content(b"long name").member("cut", b"").end();
+    check(&archive, &["long name"], &[]);
+    assert_eq!(by_tar_crate(&archive), ["long"]);
+    // Without a NUL of its own, but with one behind it, all agree.
+    let archive = Archive::new().header(&header).content(b"long").member("cut", b"").end();
+    check(&archive, &["long"], &["long"]);
+    assert_eq!(by_tar_crate(&archive), ["long"]);
+}
+
 /// GNU tar has no limits.
 #[test]
 fn names_beyond_the_limit_are_refused() {

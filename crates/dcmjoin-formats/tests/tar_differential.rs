@@ -15,6 +15,12 @@ use tar_support::gnu::{self, check_prefix, check_same};
 use tar_support::monster::{Features, Random, forge, lawful};
 use tar_support::{BLOCK, parse};
 
+/// How many seeds each test takes: 1 for the daily run, more by `TAR_DIFFERENTIAL_ROUNDS`.
+fn rounds() -> u64 {
+    let rounds = std::env::var("TAR_DIFFERENTIAL_ROUNDS").ok();
+    rounds.map_or(1, |rounds| rounds.parse().expect("a number of rounds"))
+}
+
 fn sample(path: &str) -> Vec<u8> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/sample");
     fs::read(root.join(path)).unwrap()
@@ -72,27 +78,27 @@ fn a_header_hidden_in_content_by_the_pax_size_is_not_listed() {
 
 #[test]
 fn lawful_monsters() {
-    for seed in 0..250 {
+    for seed in 0..80 * rounds() {
         check_same(&lawful(seed, Features::All), &format!("seed {seed}"));
     }
 }
 
 #[test]
 fn lawful_monsters_by_the_tar_crate() {
-    for seed in 0..500 {
+    for seed in 0..500 * rounds() {
         check_tar_crate(&lawful(seed, Features::Common), &format!("seed {seed}"));
     }
 }
 
 #[test]
 fn monsters_cut_at_every_block_and_anywhere() {
-    for seed in 1000..1006 {
+    for seed in 100_000..100_000 + 3 * rounds() {
         let random = &mut Random::new(seed);
         let archive = lawful(seed, Features::All);
         let blocks = (0..archive.len() / BLOCK).map(|block| block * BLOCK);
         // Each run of GNU tar takes milliseconds: of long archives only some blocks.
-        let step = 1 + archive.len() / BLOCK / 40;
-        let anywhere = (0..20).map(|_| random.below(archive.len()));
+        let step = 1 + archive.len() / BLOCK / 30;
+        let anywhere = (0..10).map(|_| random.below(archive.len()));
         for length in blocks.step_by(step).chain(anywhere.collect::<Vec<_>>()) {
             let cut = &archive[..length];
             let gnu = gnu::list(cut, &["--ignore-zeros"]);
@@ -103,7 +109,7 @@ fn monsters_cut_at_every_block_and_anywhere() {
 
 #[test]
 fn monsters_with_flipped_bits() {
-    for seed in 2000..2200 {
+    for seed in 200_000..200_000 + 80 * rounds() {
         let random = &mut Random::new(seed);
         let mut archive = lawful(seed, Features::All);
         for _ in 0..=random.below(3) {
@@ -119,7 +125,7 @@ fn monsters_with_flipped_bits() {
 
 #[test]
 fn monsters_with_forged_headers() {
-    for seed in 3000..3600 {
+    for seed in 300_000..300_000 + 200 * rounds() {
         let mut archive = lawful(seed, Features::All);
         forge(&mut archive, &mut Random::new(seed));
         let gnu = gnu::list(&archive, &["--ignore-zeros"]);
@@ -255,8 +261,8 @@ fn what_gnu_tar_writes_forged_and_cut() {
     let (tree, out) = (tree(), tempfile::tempdir().unwrap());
     for (number, options) in OPTIONS.iter().enumerate() {
         let whole = write(tree.path(), &out.path().join("a.tar"), options);
-        let random = &mut Random::new(5000 + number as u64);
-        for _ in 0..12 {
+        let random = &mut Random::new(400_000 + number as u64);
+        for _ in 0..4 * rounds() {
             let mut archive = whole.clone();
             forge(&mut archive, random);
             if random.one_in(3) {

@@ -346,6 +346,8 @@ fn garbage_after_the_end_marker_is_counted() {
         let archive = archive.member("stale", b"old");
         let end = check(&archive, &[NEXT]);
         assert_eq!(end.trailing_bytes, archive.0.len() as u64 - 2048, "{length}");
+        let bytewise = archive.0.iter().map(|&byte| Bytes::copy_from_slice(&[byte]));
+        assert_eq!(parse_chunks(TarLimits::default(), bytewise).end, Ok(end));
         assert!(end.end_marker);
     }
     let end = check(&Archive::new().member("next", b"ok").end().bytes(b"bye"), &[NEXT]);

@@ -66,10 +66,23 @@ impl Entries {
         Ok(Entry::Extension { kind, size })
     }
 
-    /// Keeps an extension's content for the member it belongs to.
-    pub(super) fn extend(&mut self, kind: Extension, content: &[u8]) -> Result<(), Fault> {
+    /// Keeps an extension's content for the member it belongs to. `rest` is what fills up its last
+    /// block, for a long name.
+    pub(super) fn extend(
+        &mut self,
+        kind: Extension,
+        content: &[u8],
+        rest: &[u8],
+    ) -> Result<(), Fault> {
         match kind {
-            Extension::LongName => self.long_name = Some(until_nul(content).to_vec()),
+            Extension::LongName => {
+                let name = until_nul(content);
+                // GNU tar takes a name up to its NUL, others up to its size.
+                if name.len() == content.len() && rest.first().is_some_and(|&byte| byte != 0) {
+                    return Err(Fault::new("a long name within its size", "more of it"));
+                }
+                self.long_name = Some(name.to_vec());
+            }
             Extension::LongLink => {}
             Extension::Pax => self.pax = Some(pax::read(content)?),
             Extension::Global => {

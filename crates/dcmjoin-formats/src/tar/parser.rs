@@ -33,7 +33,7 @@ pub struct TarParser {
 enum State {
     /// A header block, or an end marker.
     Header,
-    /// A long name or pax records, up to the end of their last block.
+    /// A long name with what fills up its last block, or pax records.
     Extension { kind: Extension, offset: u64, size: u64, left: u64, padding: u64 },
     /// Another block of an old GNU sparse map, before the member it describes.
     SparseMap { name: String, size: u64, offset: u64, map: Map },
@@ -121,11 +121,12 @@ impl TarParser {
     /// # let mut parser = TarParser::new(TarLimits::default());
     /// loop {
     ///     let offset = parser.jump(archive_bytes);
+    ///     // Nothing at the end; the last member's end comes all the same.
+    ///     parser.feed(read(offset, 1 << 20));
+    ///     while let Some(_event) = parser.next_event()? {}
     ///     if offset == archive_bytes {
     ///         break;
     ///     }
-    ///     parser.feed(read(offset, 1 << 20));
-    ///     while let Some(_event) = parser.next_event()? {}
     /// }
     /// parser.finish()?;
     /// # Ok::<(), dcmjoin_formats::tar::TarError>(())
@@ -162,8 +163,9 @@ impl TarParser {
         );
         match self.state {
             State::Failed(error) => return Err(error),
-            State::Extension { offset, size, left, .. } => {
-                return Err(truncated(Part::Extension, offset + BLOCK as u64, size, size - left));
+            State::Extension { offset, left, .. } => {
+                let (start, got) = (offset + BLOCK as u64, self.extension.len() as u64);
+                return Err(truncated(Part::Extension, start, got + left, got));
             }
             State::SparseMap { .. } => return Err(self.truncated_block(Part::Extension)),
             State::Content { left: 0, .. } | State::Padding { .. } | State::Trailing => {}
@@ -287,8 +289,12 @@ impl TarParser {
         match entry {
             Entry::Extension { kind, size } => {
                 self.extension.clear();
-                let padding = padding(size);
-                self.state = State::Extension { kind, offset, size, left: size, padding };
+                // Of a long name the padding is looked at, too.
+                let (left, padding) = match kind {
+                    Extension::LongName => (size + padding(size), 0),
+                    _ => (size, padding(size)),
+                };
+                self.state = State::Extension { kind, offset, size, left, padding };
                 Ok(Step::Again)
             }
             Entry::Member { name, size, map: Some(map), .. } if map.extended => {
@@ -320,7 +326,7 @@ impl TarParser {
     }
 
     fn read_extension(&mut self) -> Result<Step, TarError> {
-        let State::Extension { kind, offset, left, padding, .. } = &mut self.state else {
+        let State::Extension { kind, offset, size, left, padding } = &mut self.state else {
             return Ok(Step::Again);
         };
         let piece = self.input.take(*left);
@@ -329,7 +335,9 @@ impl TarParser {
         if *left > 0 {
             return Ok(Step::Feed);
         }
-        self.entries.extend(*kind, &self.extension).map_err(|fault| fault.at(*offset))?;
+        // The size fits: as many bytes were collected.
+        let (content, rest) = self.extension.split_at(*size as usize);
+        self.entries.extend(*kind, content, rest).map_err(|fault| fault.at(*offset))?;
         self.state = State::Padding { left: *padding };
         Ok(Step::Again)
     }
