@@ -1,6 +1,8 @@
 //! A whole data set, read back with the tar crate and `serde_json`: what is in it is what the truth
 //! says.
 
+#![expect(clippy::unwrap_used, reason = "a test")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::Read;
