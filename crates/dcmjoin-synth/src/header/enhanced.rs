@@ -145,7 +145,7 @@ fn mr_shared(instance: &Instance<'_>) -> DataSet {
     });
     group(0x0018_9226, |frame_type| {
         frame_type
-            .texts(0x0008_9007, "CS", &["ORIGINAL", "PRIMARY", "VOLUME", "NONE"])
+            .texts(0x0008_9007, "CS", &["DERIVED", "PRIMARY", "VOLUME", "NONE"])
             .text(0x0008_9205, "CS", "MONOCHROME")
             .text(0x0008_9206, "CS", "VOLUME")
             .text(0x0008_9207, "CS", "NONE")
@@ -158,8 +158,7 @@ fn mr_shared(instance: &Instance<'_>) -> DataSet {
             .int(0x0018_0091, "IS", 120)
             .decimal(0x0018_1314, "DS", 120.0)
             .int(0x0018_9240, "US", 1)
-            .int(0x0018_9241, "US", 1)
-            .empty(0x0018_9239, "SQ");
+            .int(0x0018_9241, "US", 1);
     });
     group(0x0018_9114, |echo| {
         echo.decimal(0x0018_9082, "FD", 408.0);
