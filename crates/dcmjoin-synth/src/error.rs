@@ -22,6 +22,14 @@ pub enum SynthError {
         /// What the system said.
         source: io::Error,
     },
+    /// A data set's file could not be read.
+    #[error("cannot read {}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
     /// `truth.json` could not be written or read as what it is.
     #[error("cannot use {} as the truth of a data set", path.display())]
     Truth {

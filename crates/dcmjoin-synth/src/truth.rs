@@ -107,7 +107,8 @@ impl Synthesis {
     /// [`SynthError`] where the file cannot be read or is something else.
     pub fn read(folder: &Path) -> Result<Self, SynthError> {
         let path = folder.join(TRUTH_FILE);
-        let text = fs::read(&path).map_err(SynthError::write(&path))?;
+        let text =
+            fs::read(&path).map_err(|source| SynthError::Read { path: path.clone(), source })?;
         serde_json::from_slice(&text).map_err(|source| SynthError::Truth { path, source })
     }
 

@@ -80,9 +80,9 @@ impl DataSet {
         self.put(tag, vr, Value::Integers(ints.to_vec()))
     }
 
-    /// Adds the tag of another element.
-    pub(super) fn tag(&mut self, tag: u32, other: &'static str) -> &mut Self {
-        self.text(tag, "AT", other)
+    /// Adds the tags of other elements.
+    pub(super) fn tags(&mut self, tag: u32, others: &[&'static str]) -> &mut Self {
+        self.texts(tag, "AT", others)
     }
 
     /// Adds decimals. Those that become text are rounded to five places, so that they fit the

@@ -180,6 +180,7 @@ fn presentation(data_set: &mut DataSet, images: &Images) {
             .ints(0x0070_0102, "IS", &[1, 1]);
     });
     data_set
+        .empty(0x0020_0060, "CS")
         .text(0x0070_0080, "CS", "PHANTOM")
         .empty(0x0070_0081, "LO")
         .text(0x0070_0082, "DA", "20200101")
@@ -212,6 +213,8 @@ fn structures(data_set: &mut DataSet, instance: &Instance<'_>, images: &Images) 
     };
     let rois = 1..=3_u32;
     data_set
+        .text(0x0020_0052, "UI", frame.clone())
+        .empty(0x0020_1040, "LO")
         .text(0x3006_0002, "SH", "PHANTOM")
         .text(0x3006_0008, "DA", "20200101")
         .text(0x3006_0009, "TM", "120000")

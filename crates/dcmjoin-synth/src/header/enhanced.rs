@@ -33,14 +33,14 @@ pub(super) fn mr(data_set: &mut DataSet, instance: &Instance<'_>) {
         .text(0x0018_9100, "CS", "1H")
         .text(0x0018_9174, "CS", "IEC")
         .text(0x2050_0020, "CS", "IDENTITY")
-        .items(SHARED, vec![shared(instance)])
-        .items(PER_FRAME, frames(instance, |_, _| {}));
+        .items(SHARED, vec![mr_shared(instance)])
+        .items(PER_FRAME, frames(instance, |_| {}));
 }
 
 /// Adds the modules of a Segmentation.
 pub(super) fn segmentation(data_set: &mut DataSet, instance: &Instance<'_>) {
     frame_of_reference(data_set, instance);
-    dimensions(data_set, instance, 0x0062_000A, 0x0020_9157);
+    dimensions(data_set, instance, 0x0062_000A, 0x0062_000B);
     let segment = item(|segment| {
         segment
             .items(0x0062_0003, vec![code("49755003", "SCT", "Morphologically Abnormal Structure")])
@@ -59,7 +59,7 @@ pub(super) fn segmentation(data_set: &mut DataSet, instance: &Instance<'_>) {
         .items(SHARED, vec![shared(instance)])
         .items(
             PER_FRAME,
-            frames(instance, |frame, _| {
+            frames(instance, |frame| {
                 frame.items(
                     0x0062_000A,
                     vec![item(|segment| {
@@ -123,13 +123,72 @@ fn shared(instance: &Instance<'_>) -> DataSet {
     })
 }
 
+/// Returns what holds for all frames of an MR image: how they were made.
+fn mr_shared(instance: &Instance<'_>) -> DataSet {
+    let mut shared = shared(instance);
+    let mut group = |tag, fill: fn(&mut DataSet)| {
+        shared.items(tag, vec![item(fill)]);
+    };
+    group(0x0020_9071, |anatomy| {
+        anatomy.items(0x0008_2218, vec![code("69536005", "SCT", "Head")]).text(
+            0x0020_9072,
+            "CS",
+            "U",
+        );
+    });
+    group(0x0028_9145, |transformation| {
+        transformation.decimal(0x0028_1052, "DS", 0.0).decimal(0x0028_1053, "DS", 1.0).text(
+            0x0028_1054,
+            "LO",
+            "US",
+        );
+    });
+    group(0x0018_9226, |frame_type| {
+        frame_type
+            .texts(0x0008_9007, "CS", &["DERIVED", "PRIMARY", "VOLUME", "NONE"])
+            .text(0x0008_9205, "CS", "MONOCHROME")
+            .text(0x0008_9206, "CS", "VOLUME")
+            .text(0x0008_9207, "CS", "NONE")
+            .text(0x0008_9208, "CS", "MAGNITUDE")
+            .text(0x0008_9209, "CS", "T2");
+    });
+    group(0x0018_9112, |timing| {
+        timing
+            .decimal(0x0018_0080, "DS", 3_200.0)
+            .int(0x0018_0091, "IS", 120)
+            .decimal(0x0018_1314, "DS", 120.0)
+            .int(0x0018_9240, "US", 1)
+            .int(0x0018_9241, "US", 1);
+    });
+    group(0x0018_9114, |echo| {
+        echo.decimal(0x0018_9082, "FD", 408.0);
+    });
+    group(0x0018_9119, |averages| {
+        averages.decimal(0x0018_0083, "DS", 1.0);
+    });
+    group(0x0018_9042, |coil| {
+        coil.text(0x0018_1250, "SH", "HeadPhantom")
+            .text(0x0018_9041, "LO", "dcmjoin")
+            .text(0x0018_9043, "CS", "BODY")
+            .text(0x0018_9044, "CS", "NO");
+    });
+    group(0x0018_9049, |coil| {
+        coil.text(0x0018_1251, "SH", "BodyPhantom").text(0x0018_9050, "LO", "dcmjoin").text(
+            0x0018_9051,
+            "CS",
+            "BODY",
+        );
+    });
+    shared
+}
+
 /// Returns the UID of an image that these frames come from: one that is in no archive.
 fn source(instance: &Instance<'_>) -> String {
     uids::of(instance.plan.seed, Named::Stranger, u32::MAX - instance.index)
 }
 
 /// Returns an item for each frame: its number, its place, and what else `fill` adds.
-fn frames(instance: &Instance<'_>, fill: impl Fn(&mut DataSet, u32)) -> Vec<DataSet> {
+fn frames(instance: &Instance<'_>, fill: impl Fn(&mut DataSet)) -> Vec<DataSet> {
     let step = slice_step(instance.plan.preset);
     (0..instance.geometry().frames)
         .map(|number| {
@@ -152,7 +211,7 @@ fn frames(instance: &Instance<'_>, fill: impl Fn(&mut DataSet, u32)) -> Vec<Data
                             position.decimals(0x0020_0032, "DS", &[corner, corner, height]);
                         })],
                     );
-                fill(frame, number);
+                fill(frame);
             })
         })
         .collect()

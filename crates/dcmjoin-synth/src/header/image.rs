@@ -31,7 +31,7 @@ fn image_type(instance: &Instance<'_>) -> &'static [&'static str] {
     match instance.spec().scene {
         Scene::HeadCt => &["ORIGINAL", "PRIMARY", "AXIAL"],
         Scene::HeadMr if instance.geometry().frames > 1 => {
-            &["ORIGINAL", "PRIMARY", "VOLUME", "NONE"]
+            &["DERIVED", "PRIMARY", "VOLUME", "NONE"]
         }
         Scene::HeadMr => &["ORIGINAL", "PRIMARY", "M", "SE"],
         Scene::Chest => &["ORIGINAL", "PRIMARY"],

@@ -74,7 +74,6 @@ fn complete(instance: &Instance<'_>) -> DataSet {
 /// Turns the right header into another version.
 fn spoil(data_set: &mut DataSet, instance: &Instance<'_>, version: Version) {
     match version {
-        Version::Right => {}
         Version::Other => {
             data_set.text(0x0020_4000, "LT", "Corrected copy, sent later");
         }
@@ -90,7 +89,7 @@ fn spoil(data_set: &mut DataSet, instance: &Instance<'_>, version: Version) {
         Version::Broken(Fault::PayloadOfOtherSize) => {
             data_set.int(0x0028_0010, "US", instance.geometry().rows * 2);
         }
-        Version::Broken(_) => {}
+        Version::Right | Version::Broken(_) => {}
     }
 }
 

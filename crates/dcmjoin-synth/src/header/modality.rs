@@ -106,10 +106,9 @@ pub(super) fn radiograph(data_set: &mut DataSet, instance: &Instance<'_>) {
     if instance.series.recipe == Recipe::CrJpeg2000 {
         data_set
             .text(0x0018_1400, "LO", "PHANTOM CHEST")
-            .text(0x0018_1402, "CS", "35CMX43CM")
+            .text(0x0018_1402, "CS", "PORTRAIT")
             .text(0x0018_1403, "CS", "NORMAL")
-            .decimals(0x0028_0030, "DS", &[spacing, spacing])
-            .empty(0x0020_0060, "CS");
+            .decimals(0x0028_0030, "DS", &[spacing, spacing]);
         return;
     }
     data_set
@@ -117,7 +116,7 @@ pub(super) fn radiograph(data_set: &mut DataSet, instance: &Instance<'_>) {
         .items(0x0008_2218, vec![code("51185008", "SCT", "Chest")])
         .text(0x0018_7004, "CS", "SCINTILLATOR")
         .decimals(0x0018_7022, "DS", &[spacing, spacing])
-        .text(0x0020_0060, "CS", "U")
+        .empty(0x0018_1508, "CS")
         .text(0x0020_0062, "CS", "U")
         .items(0x0040_0555, Vec::new())
         .items(0x0054_0220, vec![code("399348003", "SCT", "postero-anterior")])
@@ -138,7 +137,9 @@ pub(super) fn ultrasound(data_set: &mut DataSet, instance: &Instance<'_>) {
         .int(0x0018_0040, "IS", 30)
         .text(0x0018_1030, "LO", "PHANTOM ECHO")
         .text(0x0018_5010, "LO", "SECTOR")
-        .tag(0x0028_0009, "00181063")
+        .empty(0x0020_0020, "CS")
+        .empty(0x0020_0060, "CS")
+        .tags(0x0028_0009, &["00181063"])
         .int(0x0028_0014, "US", 1)
         .items(
             0x0018_6011,
@@ -167,6 +168,7 @@ pub(super) fn capture(data_set: &mut DataSet) {
         .text(0x0018_1014, "TM", "120000")
         .text(0x0018_1016, "LO", "dcmjoin")
         .text(0x0018_1018, "LO", "Synth Screen")
+        .empty(0x0020_0060, "CS")
         .texts(0x0020_0020, "CS", &["L", "F"]);
 }
 
@@ -174,7 +176,7 @@ pub(super) fn capture(data_set: &mut DataSet) {
 pub(super) fn nuclear(data_set: &mut DataSet, instance: &Instance<'_>) {
     let frames = i64::from(instance.geometry().frames);
     let spacing = spacing(instance, CHEST);
-    let ones = vec![1; frames as usize];
+    let ones: Vec<i64> = (0..frames).map(|_| 1).collect();
     window(data_set, 300.0, 600.0);
     data_set
         .decimals(0x0028_0030, "DS", &[spacing, spacing])
@@ -182,6 +184,13 @@ pub(super) fn nuclear(data_set: &mut DataSet, instance: &Instance<'_>) {
         .int(0x0054_0011, "US", 1)
         .ints(0x0054_0020, "US", &(1..=frames).collect::<Vec<_>>())
         .int(0x0054_0021, "US", frames)
+        .empty(0x0020_0060, "CS")
+        .tags(0x0028_0009, &["00540010", "00540020"])
+        .empty(0x0054_0012, "SQ")
+        .empty(0x0054_0016, "SQ")
+        .empty(0x0054_0022, "SQ")
+        .empty(0x0054_0410, "SQ")
+        .empty(0x0054_0414, "SQ")
         .int(0x0018_0070, "IS", 500_000)
         .text(0x0018_1030, "LO", "PHANTOM BONES")
         .int(0x0018_1242, "IS", 60_000);

@@ -12,9 +12,9 @@ pub(super) fn add(data_set: &mut DataSet, instance: &Instance<'_>) {
         .text(0x0009_0010, "LO", "DCMJOIN SYNTH IDEN 01")
         .text(0x0009_1001, "LO", "SYNTHETIC")
         .text(0x0009_1002, "SH", "SY01")
-        .int(0x0009_1027, "SL", -(random.below(1 << 31) as i64))
+        .int(0x0009_1027, "SL", -i64::from(random.next() as u32 >> 1))
         .empty(0x0009_1030, "SH")
-        .int(0x0009_10E7, "UL", random.below(1 << 32) as i64)
+        .int(0x0009_10E7, "UL", random.next() as u32)
         .decimals(0x0009_10E8, "FD", &[0.1 + f64::from(instance.slice), -1e-7])
         .decimals(0x0009_10E9, "FL", &[0.5, -2.25]);
     let block_bytes = match instance.plan.preset {

@@ -155,7 +155,13 @@ fn general_study(data_set: &mut DataSet, instance: &Instance<'_>, study: &Study)
         .name(0x0008_0090, plain_name("Referrer^Synthetic"))
         .text(0x0008_1030, "LO", "PHANTOM STUDY")
         .items(0x0008_1032, vec![code("P5-00000", "99DCMJOIN", "Phantom procedure")])
-        .empty(0x0008_1110, "SQ")
+        .items(
+            0x0008_1110,
+            vec![reference(
+                "1.2.840.10008.3.1.2.3.1",
+                uids::of(seed, Named::Study, u32::MAX - study.number),
+            )],
+        )
         .text(0x0020_0010, "SH", study.number.to_string())
         .text(0x0032_1060, "LO", "Phantom, all slices");
 }

@@ -42,6 +42,10 @@ fn jpeg2000(
     options.decomposition_levels = 5;
     options.mct = Some(geometry.samples == 3);
     options.high_throughput = high_throughput;
+    if high_throughput {
+        // OpenJPEG refuses some larger high-throughput blocks that OpenJPH reads.
+        options.code_block_exp = (4, 4);
+    }
     let (width, height) = (geometry.columns, geometry.rows);
     let encoded = if geometry.bits_allocated == 8 {
         let planes = planes(frame, geometry.samples as usize);

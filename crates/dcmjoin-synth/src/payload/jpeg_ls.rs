@@ -1,5 +1,7 @@
 //! JPEG-LS, lossless (ITU-T T.87): one component of 16-bit words. Names are those of the standard.
 
+#![expect(clippy::many_single_char_names, reason = "the standard's names")]
+
 use crate::recipe::Geometry;
 
 /// How many gradients contexts there are, and two for ends of runs.
@@ -154,7 +156,7 @@ impl Encoder {
     /// Encodes the pixel that ends a run.
     fn run_end(&mut self, sample: i32, a: i32, b: i32) {
         let level = i32::from(a == b);
-        let context = &mut self.runs[level as usize];
+        let context = &mut self.runs[usize::from(a == b)];
         let sign = if level == 0 && a > b { -1 } else { 1 };
         let predicted = if level == 1 { a } else { b };
         let error = wrap(sign * (sample - predicted), self.max + 1);

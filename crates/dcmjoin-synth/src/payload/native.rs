@@ -39,14 +39,13 @@ pub(super) fn retouch(value: &mut [u8], instance: &Instance<'_>, version: u32) {
 }
 
 /// Returns the middle of the mark: on a circle around the middle, well inside the picture.
+#[expect(clippy::cast_sign_loss, reason = "the circle is inside the picture")]
 fn mark(instance: &Instance<'_>, geometry: &Geometry, version: u32) -> (u32, u32) {
     let turn = instance.random().below(1 << 16) as u32 + version * (1 << 14);
     let angle = f64::from(turn) / f64::from(1 << 16) * std::f64::consts::TAU;
     let (sin, cos) = angle.sin_cos();
     let place = |side: u32, along: f64| ((0.5 + 0.3 * along) * f64::from(side)) as u32;
-    #[expect(clippy::cast_sign_loss, reason = "the circle is inside the picture")]
-    let (x, y) = (place(geometry.columns, cos), place(geometry.rows, sin));
-    (x, y)
+    (place(geometry.columns, cos), place(geometry.rows, sin))
 }
 
 /// Calls `put` for each pixel of a disc, which is inside the picture.

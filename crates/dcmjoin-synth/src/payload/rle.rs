@@ -20,8 +20,8 @@ pub(super) fn encode(frame: &[u8], geometry: &Geometry) -> Vec<u8> {
         let from = sample * sample_bytes + (sample_bytes - 1 - place);
         let offset = (HEADER_BYTES + segments.len()) as u32;
         header[4 + 4 * segment..8 + 4 * segment].copy_from_slice(&offset.to_le_bytes());
-        let plane: Vec<u8> = frame.iter().skip(from).step_by(bytes).copied().collect();
-        for row in plane.chunks(geometry.columns as usize) {
+        let bytes_of_rank: Vec<u8> = frame.iter().skip(from).step_by(bytes).copied().collect();
+        for row in bytes_of_rank.chunks(geometry.columns as usize) {
             pack(row, &mut segments);
         }
         if segments.len() % 2 == 1 {

@@ -75,13 +75,13 @@ pub(super) fn screen(canvas: &mut Canvas, view: f64) {
         [40, 40, 40],
     ];
     canvas.paint_rgb(|x, y| {
-        let across = (x + 1.0) / 2.0;
+        let across = f64::midpoint(x, 1.0);
         if y < -0.72 {
             return [24, 32, 64];
         }
         if y < 0.0 {
-            let bar = (across * 8.0 + view * 8.0) as usize;
-            return BARS[bar % BARS.len()];
+            let bar = (across * 8.0 + view * 8.0) as i32 % 8;
+            return BARS[bar.unsigned_abs() as usize];
         }
         if y < 0.3 {
             return [(across * 255.0) as i32; 3];

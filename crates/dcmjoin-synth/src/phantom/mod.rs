@@ -27,7 +27,7 @@ pub(crate) fn render(
     let mut noise = Random::of(scene as u64, Use::Pixels, view.to_bits(), moment.to_bits());
     match scene {
         Scene::HeadCt => head::ct(&mut canvas, geometry.signed, view, &mut noise),
-        Scene::HeadMr => head::mr(&mut canvas, (view + moment) / 2.0, &mut noise),
+        Scene::HeadMr => head::mr(&mut canvas, f64::midpoint(view, moment), &mut noise),
         Scene::Chest => {
             flat::chest(&mut canvas, geometry.bits_stored, view, &mut noise);
             if geometry.photometric == "MONOCHROME1" {
