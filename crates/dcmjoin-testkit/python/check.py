@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import warnings
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
@@ -22,7 +23,8 @@ def judge_all(
 ) -> list[Verdict]:
     """Judges all cases; those of one file by the same process, which asks once of the original."""
     rejected = verdicts.load_rejected(joined)
-    with ProcessPoolExecutor(PROCESSES) as pool:
+    silence = {"initializer": warnings.simplefilter, "initargs": ("ignore",)}
+    with ProcessPoolExecutor(PROCESSES, **silence) as pool:
         jobs = [
             pool.submit(
                 verdicts.judge,
@@ -53,7 +55,7 @@ def faults_of_run(joined: Path, listed: list[cases.Case]) -> list[str]:
 def stale(expected: dict[tuple[str, str], Expected], listed: list[cases.Case]) -> list[str]:
     """Returns the documented rejections that are no case."""
     known = {(case.file, case.kind) for case in listed}
-    return [f"{file} ({kind}): documented as a rejection, but no case"
+    return [f"{file} ({kind}): documented, but no case"
             for file, kind in expected.keys() - known]
 
 
