@@ -2,4 +2,6 @@
 //!
 //! One test binary, a module for each thing that users do.
 
+// `cfg(test)` holds for all of a test binary; said here, it lets helpers unwrap as tests do.
+#[cfg(test)]
 mod s3;
