@@ -44,6 +44,11 @@ class Job:
         ]
 
 
+def be_quiet() -> None:
+    """Keeps pydicom's warnings off the terminal; where they count, they are made errors."""
+    warnings.simplefilter("ignore")
+
+
 def judge_all(
     split: Path, joined: Path, listed: list[cases.Case], expected: dict[tuple[str, str], Expected]
 ) -> list[Verdict]:
@@ -62,8 +67,7 @@ def judge_all(
         )
         for group in by_original.values()
     ]
-    silence = {"initializer": warnings.simplefilter, "initargs": ("ignore",)}
-    with ProcessPoolExecutor(PROCESSES, **silence) as pool:
+    with ProcessPoolExecutor(PROCESSES, initializer=be_quiet) as pool:
         return [verdict for judged in pool.map(Job.run, jobs) for verdict in judged]
 
 

@@ -26,7 +26,7 @@ DECIMAL_TOLERANCE = 1e-13
 
 # What a source may call the pixels and their bytes do not say, and what they do say.
 RELABELLED = {
-    ("1.2.840.10008.1.2.4.91", "1.2.840.10008.1.2.4.90"): "reversible 5/3 wavelet, not called lossy",
+    ("1.2.840.10008.1.2.4.91", "1.2.840.10008.1.2.4.90"): "5/3 wavelet, not called lossy",
     ("1.2.840.10008.1.2.4.57", "1.2.840.10008.1.2.4.70"): "predictor 1",
     ("1.2.840.10008.1.2.4.51", "1.2.840.10008.1.2.4.50"): "SOF0, a baseline frame",
 }
@@ -84,7 +84,7 @@ def one_element(key: str, ours: Json, given: Json, at: str) -> tuple[list[str], 
         return [f"{place}: {len(our_values)} values for {len(given_values)}"], set()
     faults: list[str] = []
     notes: set[str] = set()
-    for index, (our, their) in enumerate(zip(our_values, given_values)):
+    for index, (our, their) in enumerate(zip(our_values, given_values, strict=True)):
         if isinstance(our, dict) and ours["vr"] == "SQ":
             more, why = elements(our, their or {}, f"{place}[{index}].")
             faults += more
@@ -198,5 +198,5 @@ def native_bytes_fault(file: bytes, header: Json, ours: Dataset) -> list[str] | 
     found = data_set_bytes(file)
     if found == wanted:
         return []
-    at = next((i for i, (a, b) in enumerate(zip(found, wanted)) if a != b), "the end")
+    at = next((i for i, (a, b) in enumerate(zip(found, wanted, strict=False)) if a != b), "the end")
     return [f"data set differs from pydicom's at {at}: {len(found)} bytes for {len(wanted)}"]

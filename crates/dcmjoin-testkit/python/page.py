@@ -20,7 +20,8 @@ a case is wrong or this page is not what it would write (`--update` writes it).
 A case is right when
 
 - `dcmftest` calls the output a Part 10 file, and `dcmdump` reads it to its end;
-- `dcmdump`, `dciodvfy` and `gdcmconv --raw` find nothing wrong that they don't find in the original;
+- `dcmdump`, `dciodvfy` and `gdcmconv --raw` find nothing wrong that they don't find in the
+  original;
 - pydicom, with every warning an error, reads all values and decodes the pixels, where it does so
   with the original;
 - its elements are those of the JSON header, and its file meta information fits them;
@@ -49,7 +50,8 @@ def table(verdicts: list[Verdict]) -> list[str]:
         place = (verdict.case.syntax, verdict.case.kind)
         total[place] += 1
         right[place] += verdict.right
-    syntaxes = sorted({syntax for syntax, _ in total}, key=lambda uid: [int(n) for n in uid.split(".")])
+    used = {syntax for syntax, _ in total}
+    syntaxes = sorted(used, key=lambda uid: [int(part) for part in uid.split(".")])
     lines = [
         "| transfer syntax of the original | " + " | ".join(KINDS) + " |",
         "| --- |" + " ---: |" * len(KINDS),

@@ -102,7 +102,8 @@ class CheckTest(unittest.TestCase):
             at = body.rindex(DELIMITER)
             return body[:at] + body[at + len(DELIMITER) :]
 
-        self.assert_found(self.judge(COMPRESSED, spoil_bytes=spoil), "dcmdump: does not get through")
+        faults = self.judge(COMPRESSED, spoil_bytes=spoil)
+        self.assert_found(faults, "dcmdump: does not get through")
 
     def test_double_encapsulation(self) -> None:
         def spoil(output: Dataset) -> None:

@@ -88,7 +88,8 @@ def judge(
         if expected is None or rejected is None or expected.published:
             verdict.faults.append(f"not published: {reason}: {detail}")
         elif reason != expected.reason:
-            verdict.faults.append(f"rejected for {reason}, documented as {expected.reason}: {detail}")
+            documented = f"documented as {expected.reason}"
+            verdict.faults.append(f"rejected for {reason}, {documented}: {detail}")
         else:
             verdict.rejection = reason
         return verdict
