@@ -65,7 +65,10 @@ pub(crate) fn run(context: &Context, options: &Options) -> Result<Tally> {
     join.arg("--output").arg(&joined);
     println!("$ {}", shown(&join));
     // Rejections make it end with another code than 0; whether they are right, check.py knows.
-    join.status().context("start dcmjoin")?;
+    let status = join.status().context("start dcmjoin")?;
+    if !joined.join("_dcmjoin").is_dir() {
+        bail!("dcmjoin ended with {status} and left no report");
+    }
 
     let tally = work.join("tally.json");
     let mut compare = Command::new(python);

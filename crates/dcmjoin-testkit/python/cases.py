@@ -9,12 +9,8 @@ from pathlib import Path
 
 EXPLICIT_LITTLE = "1.2.840.10008.1.2.1"
 EXPLICIT_BIG = "1.2.840.10008.1.2.2"
-NATIVE_SYNTAXES = (
-    "1.2.840.10008.1.2",
-    EXPLICIT_LITTLE,
-    "1.2.840.10008.1.2.1.99",
-    EXPLICIT_BIG,
-)
+DEFLATED = "1.2.840.10008.1.2.1.99"
+NATIVE_SYNTAXES = ("1.2.840.10008.1.2", EXPLICIT_LITTLE, DEFLATED, EXPLICIT_BIG)
 
 # The ways of splitting, in the order of the page's columns.
 KINDS = (

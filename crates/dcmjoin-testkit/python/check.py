@@ -5,7 +5,10 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import warnings
+from collections import defaultdict
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import cases
@@ -17,24 +20,55 @@ EXPECTED = Path(__file__).with_name("expected_rejections.toml")
 PROCESSES = 2
 
 
+@dataclass(frozen=True)
+class Job:
+    """All cases of one original, so that the checkers are asked once of it."""
+
+    split: Path
+    joined: Path
+    listed: list[cases.Case]
+    expected: dict[tuple[str, str], Expected]
+    rejected: dict[str, tuple[str, str]]
+
+    def run(self) -> list[Verdict]:
+        """Judges the cases."""
+        return [
+            verdicts.judge(
+                case,
+                self.joined / f"{case.uid}.dcm",
+                self.split / "headers" / f"{case.uid}.json",
+                self.expected.get((case.file, case.kind)),
+                self.rejected.get(case.uid),
+            )
+            for case in self.listed
+        ]
+
+
+def be_quiet() -> None:
+    """Keeps pydicom's warnings off the terminal; where they count, they are made errors."""
+    warnings.simplefilter("ignore")
+
+
 def judge_all(
     split: Path, joined: Path, listed: list[cases.Case], expected: dict[tuple[str, str], Expected]
 ) -> list[Verdict]:
-    """Judges all cases; those of one file by the same process, which asks once of the original."""
+    """Judges all cases."""
     rejected = verdicts.load_rejected(joined)
-    with ProcessPoolExecutor(PROCESSES) as pool:
-        jobs = [
-            pool.submit(
-                verdicts.judge,
-                case,
-                joined / f"{case.uid}.dcm",
-                split / "headers" / f"{case.uid}.json",
-                expected.get((case.file, case.kind)),
-                rejected.get(case.uid),
-            )
-            for case in listed
-        ]
-        return [job.result() for job in jobs]
+    by_original: defaultdict[str, list[cases.Case]] = defaultdict(list)
+    for case in listed:
+        by_original[case.reference].append(case)
+    jobs = [
+        Job(
+            split,
+            joined,
+            group,
+            {key: value for key, value in expected.items() if key[0] == group[0].file},
+            {case.uid: rejected[case.uid] for case in group if case.uid in rejected},
+        )
+        for group in by_original.values()
+    ]
+    with ProcessPoolExecutor(PROCESSES, initializer=be_quiet) as pool:
+        return [verdict for judged in pool.map(Job.run, jobs) for verdict in judged]
 
 
 def faults_of_run(joined: Path, listed: list[cases.Case]) -> list[str]:
@@ -53,7 +87,7 @@ def faults_of_run(joined: Path, listed: list[cases.Case]) -> list[str]:
 def stale(expected: dict[tuple[str, str], Expected], listed: list[cases.Case]) -> list[str]:
     """Returns the documented rejections that are no case."""
     known = {(case.file, case.kind) for case in listed}
-    return [f"{file} ({kind}): documented as a rejection, but no case"
+    return [f"{file} ({kind}): documented, but no case"
             for file, kind in expected.keys() - known]
 
 

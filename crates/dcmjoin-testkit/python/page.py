@@ -20,7 +20,8 @@ a case is wrong or this page is not what it would write (`--update` writes it).
 A case is right when
 
 - `dcmftest` calls the output a Part 10 file, and `dcmdump` reads it to its end;
-- `dcmdump`, `dciodvfy` and `gdcmconv --raw` find nothing wrong that they don't find in the original;
+- `dcmdump`, `dciodvfy` and `gdcmconv --raw` find nothing wrong that they don't find in the
+  original;
 - pydicom, with every warning an error, reads all values and decodes the pixels, where it does so
   with the original;
 - its elements are those of the JSON header, and its file meta information fits them;
@@ -49,7 +50,8 @@ def table(verdicts: list[Verdict]) -> list[str]:
         place = (verdict.case.syntax, verdict.case.kind)
         total[place] += 1
         right[place] += verdict.right
-    syntaxes = sorted({syntax for syntax, _ in total}, key=lambda uid: [int(n) for n in uid.split(".")])
+    used = {syntax for syntax, _ in total}
+    syntaxes = sorted(used, key=lambda uid: [int(part) for part in uid.split(".")])
     lines = [
         "| transfer syntax of the original | " + " | ".join(KINDS) + " |",
         "| --- |" + " ---: |" * len(KINDS),
@@ -67,14 +69,15 @@ def table(verdicts: list[Verdict]) -> list[str]:
     return [*lines, "| **all** | " + " | ".join(sums) + " |"]
 
 
-def rejections(verdicts: list[Verdict], expected: dict[tuple[str, str], Expected]) -> list[str]:
-    """Returns each documented rejection, cases of the same kind of cause together."""
+def documented(verdicts: list[Verdict], expected: dict[tuple[str, str], Expected]) -> list[str]:
+    """Returns the documented cases, those with the same cause together."""
     groups: defaultdict[tuple[str, str], defaultdict[str, list[str]]]
     groups = defaultdict(lambda: defaultdict(list))
     for verdict in verdicts:
-        if verdict.rejection is not None:
+        reason = verdict.rejection or verdict.limit
+        if reason is not None:
             why = expected[verdict.case.file, verdict.case.kind].why
-            groups[verdict.rejection, why][verdict.case.file].append(verdict.case.kind)
+            groups[reason, why][verdict.case.file].append(verdict.case.kind)
     lines = ["| reason | files (kinds) | why |", "| --- | --- | --- |"]
     for (reason, why), files in sorted(groups.items()):
         listed = "<br>".join(f"{file} ({', '.join(kinds)})" for file, kinds in files.items())
@@ -88,7 +91,8 @@ def counts(verdicts: list[Verdict]) -> list[str]:
     notes = Counter(note for verdict in right for note in verdict.notes)
     lines = [
         f"- {len(verdicts)} cases: {len(right)} right, "
-        f"{sum(v.rejection is not None for v in verdicts)} rejected as listed below.",
+        f"{sum(v.rejection is not None for v in verdicts)} rejected and "
+        f"{sum(v.limit is not None for v in verdicts)} published with a fault, as listed below.",
         f"- {sum(v.strict for v in right)} are read by pydicom with every warning an error; the "
         "originals of the others are not.",
         f"- {sum(v.oracle for v in right)} are byte for byte pydicom's own writing.",
@@ -110,13 +114,17 @@ def render(
         "",
         *(f"- *{kind}*: {text}" for kind, text in KIND_TEXTS.items()),
         "",
-        "What is not right in this table is rejected, for a reason that lies in the original.",
+        "What is not right in this table is listed below, with its cause.",
         "",
         "## In numbers\n",
         *counts(verdicts),
         "",
         "## Rejected\n",
-        *rejections(verdicts, expected),
+        *documented([v for v in verdicts if v.rejection is not None], expected),
+        "",
+        "## Published with a fault\n",
+        "Cases whose input does not say what an output would have to be:\n",
+        *documented([v for v in verdicts if v.limit is not None], expected),
         "",
         "## Left out\n",
         "Files that give no case, and why:\n",

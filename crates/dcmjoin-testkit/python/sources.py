@@ -20,6 +20,9 @@ NOT_DICOM = (".py", ".pyc", ".json", ".txt", ".md", ".icc", ".dump", ".gz")
 ALIKE = "TINY_ALPHA/PT000000/"
 ONE_OF_ALIKE = "IM000000"
 
+# Ends in the middle of a sequence: checkers see less of the file than pydicom's header has.
+CUT_SHORT = ("pydicom/test_files/rtplan_truncated.dcm",)
+
 # Media Storage Directory Storage: the SOP Class of a DICOMDIR.
 DIRECTORY = "1.2.840.10008.1.3.10"
 

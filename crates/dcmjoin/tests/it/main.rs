@@ -1,0 +1,7 @@
+//! The program as its users have it: started as a process, judged by what it writes.
+//!
+//! One test binary, a module for each thing that users do.
+
+// `cfg(test)` holds for all of a test binary; said here, it lets helpers unwrap as tests do.
+#[cfg(test)]
+mod s3;
