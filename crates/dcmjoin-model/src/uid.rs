@@ -192,7 +192,7 @@ transfer_syntaxes! {
     Htj2kLosslessRpcl = "1.2.840.10008.1.2.4.202", "High-Throughput JPEG 2000 Lossless RPCL";
     /// HTJ2K, irreversible.
     Htj2k = "1.2.840.10008.1.2.4.203", "High-Throughput JPEG 2000";
-    /// PackBits by byte plane (PS3.5 G).
+    /// `PackBits` by byte plane (PS3.5 G).
     RleLossless = "1.2.840.10008.1.2.5", "RLE Lossless";
 }
 

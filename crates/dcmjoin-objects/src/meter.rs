@@ -77,29 +77,32 @@ impl Meter {
         self.bytes_written.fetch_add(bytes, Relaxed);
     }
 
-    /// Runs a request until it succeeds, fails for good, or [`ATTEMPTS_MAX`] is reached. The
-    /// request learns the number of its attempt, from 0.
+    /// Begins a request that may be tried again.
+    pub(crate) fn attempts(&self) -> Attempts<'_> {
+        Attempts { meter: self, failed: 0 }
+    }
+}
+
+/// The attempts of one request.
+pub(crate) struct Attempts<'a> {
+    meter: &'a Meter,
+    failed: u32,
+}
+
+impl Attempts<'_> {
+    /// Waits until the request may be tried again after it failed.
     ///
     /// # Errors
-    /// The last attempt's error.
-    pub(crate) async fn retrying<T>(
-        &self,
-        mut request: impl AsyncFnMut(u32) -> Result<T, Error>,
-    ) -> Result<T, Error> {
-        let mut attempt = 0;
-        loop {
-            let error = match request(attempt).await {
-                Ok(value) => return Ok(value),
-                Err(error) => error,
-            };
-            attempt += 1;
-            if !error.kind.is_transient() || attempt == ATTEMPTS_MAX {
-                return Err(error);
-            }
-            self.retries.fetch_add(1, Relaxed);
-            tracing::debug!(attempt, kind = ?error.kind, "store request is tried again");
-            tokio::time::sleep(backoff(attempt)).await;
+    /// The error itself where it will last, or where [`ATTEMPTS_MAX`] is reached.
+    pub(crate) async fn after(&mut self, error: Error) -> Result<(), Error> {
+        self.failed += 1;
+        if !error.kind.is_transient() || self.failed == ATTEMPTS_MAX {
+            return Err(error);
         }
+        self.meter.retries.fetch_add(1, Relaxed);
+        tracing::debug!(failed = self.failed, kind = ?error.kind, "store request is tried again");
+        tokio::time::sleep(backoff(self.failed)).await;
+        Ok(())
     }
 }
 
@@ -120,16 +123,15 @@ mod tests {
 
     async fn attempts(kind: ErrorKind, fail_first: u32) -> (Result<u32, Error>, u64) {
         let meter = Meter::default();
-        let result = meter
-            .retrying(async |attempt| {
-                if attempt < fail_first {
-                    Err(Error::new(Operation::Read, "p", kind, "d"))
-                } else {
-                    Ok(attempt)
-                }
-            })
-            .await;
-        (result, meter.requests().retries)
+        let mut attempts = meter.attempts();
+        for attempt in 0..fail_first {
+            let failed = attempts.after(Error::new(Operation::Read, "p", kind, "d")).await;
+            if let Err(error) = failed {
+                return (Err(error), meter.requests().retries);
+            }
+            assert!(attempt < ATTEMPTS_MAX);
+        }
+        (Ok(fail_first), meter.requests().retries)
     }
 
     #[tokio::test(start_paused = true)]

@@ -53,9 +53,16 @@ impl Object {
         if range.is_empty() {
             return Ok(Bytes::new());
         }
-        let bytes = self.meter.retrying(async |_| self.read_once(range.clone()).await).await?;
-        self.meter.read(bytes.len() as u64);
-        Ok(bytes)
+        let mut attempts = self.meter.attempts();
+        loop {
+            match self.read_once(range.clone()).await {
+                Ok(bytes) => {
+                    self.meter.read(bytes.len() as u64);
+                    return Ok(bytes);
+                }
+                Err(error) => attempts.after(error).await?,
+            }
+        }
     }
 
     async fn read_once(&self, range: Range<u64>) -> Result<Bytes, Error> {

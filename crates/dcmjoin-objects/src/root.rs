@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::TryStreamExt;
+use object_store::buffered::BufWriter;
 use object_store::path::Path;
 use object_store::{
     Error as StoreError, ObjectMeta, ObjectStore, ObjectStoreExt, PutOptions, PutPayload,
@@ -14,6 +15,9 @@ use object_store::{
 use crate::error::{Error, ErrorKind, Operation};
 use crate::meter::Meter;
 use crate::object::Object;
+
+/// The part of a multipart upload, and the largest file that goes in one request, in bytes.
+const PART_BYTES: usize = 16 << 20;
 
 /// When a write may take place.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,8 +55,14 @@ impl Root {
     /// [`Error`] where the prefix cannot be listed; a folder that does not exist is
     /// [`ErrorKind::NotFound`], an empty prefix of a bucket is an empty list.
     pub async fn list(&self) -> Result<Vec<Object>, Error> {
-        let metas = self.meter.retrying(async |_| self.list_once().await).await?;
         self.meter.list();
+        let mut attempts = self.meter.attempts();
+        let metas = loop {
+            match self.list_once().await {
+                Ok(metas) => break metas,
+                Err(error) => attempts.after(error).await?,
+            }
+        };
         let mut objects: Vec<_> = metas.into_iter().map(|meta| self.to_object(meta)).collect();
         // Stores differ in the order of their listings.
         objects.sort_by(|a, b| a.key.cmp(&b.key));
@@ -76,15 +86,17 @@ impl Root {
     pub async fn object(&self, key: &str) -> Result<Option<Object>, Error> {
         let path = self.path(key)?;
         self.meter.head();
-        self.meter
-            .retrying(async |_| match self.store.head(&path).await {
-                Ok(meta) => Ok(Some(self.to_object(meta))),
-                Err(error) => match Error::from_store(Operation::Head, &self.url(key), &error) {
-                    error if error.kind == ErrorKind::NotFound => Ok(None),
-                    error => Err(error),
-                },
-            })
-            .await
+        let mut attempts = self.meter.attempts();
+        loop {
+            let error = match self.store.head(&path).await {
+                Ok(meta) => return Ok(Some(self.to_object(meta))),
+                Err(error) => Error::from_store(Operation::Head, &self.url(key), &error),
+            };
+            if error.kind == ErrorKind::NotFound {
+                return Ok(None);
+            }
+            attempts.after(error).await?;
+        }
     }
 
     /// Writes an object below, all of it or nothing.
@@ -98,13 +110,44 @@ impl Root {
         let payload: PutPayload = segments.into_iter().collect();
         let bytes = payload.content_length() as u64;
         let mode = self.store_mode(&path, key, mode).await?;
-        self.meter
-            .retrying(async |_| {
-                let options = PutOptions::from(mode.clone());
-                let written = self.store.put_opts(&path, payload.clone(), options).await;
-                written.map_err(|error| Error::from_store(Operation::Write, &self.url(key), &error))
-            })
-            .await?;
+        let mut attempts = self.meter.attempts();
+        loop {
+            let options = PutOptions::from(mode.clone());
+            match self.store.put_opts(&path, payload.clone(), options).await {
+                Ok(_) => {
+                    self.meter.write(bytes);
+                    return Ok(());
+                }
+                Err(error) => {
+                    attempts
+                        .after(Error::from_store(Operation::Write, &self.url(key), &error))
+                        .await?;
+                }
+            }
+        }
+    }
+
+    /// Writes a local file as an object below, in parts where it is large, over whatever stands
+    /// there.
+    ///
+    /// # Errors
+    /// [`Error`] where the file cannot be read or the store refuses.
+    pub async fn put_file(&self, key: &str, file: &std::path::Path) -> Result<(), Error> {
+        let path = self.path(key)?;
+        let failed = |error: std::io::Error| {
+            let source = Box::new(error);
+            let error = StoreError::Generic { store: "file", source };
+            Error::from_store(Operation::Write, &self.url(key), &error)
+        };
+        let bytes = std::fs::metadata(file).map_err(failed)?.len();
+        if bytes <= PART_BYTES as u64 {
+            let content = std::fs::read(file).map_err(failed)?;
+            return self.put(key, vec![content.into()], PutMode::Replace).await;
+        }
+        let mut reader = tokio::fs::File::open(file).await.map_err(failed)?;
+        let mut writer = BufWriter::with_capacity(Arc::clone(&self.store), path, PART_BYTES);
+        tokio::io::copy(&mut reader, &mut writer).await.map_err(failed)?;
+        tokio::io::AsyncWriteExt::shutdown(&mut writer).await.map_err(failed)?;
         self.meter.write(bytes);
         Ok(())
     }

@@ -1,1 +1,32 @@
-//! To come.
+//! The steps, and the runner that drives them in one process.
+//!
+//! The way of the data: [`manifest`] → [`scan`] → [`pair`] → [`assemble`] → [`publish`], then
+//! [`settle`] for what was found twice. A step is a plain function without loops over archives,
+//! retries or scheduling; [`local`] holds those.
+//!
+//! What a run says of itself: [`rows`] while it goes, [`report`] at its end.
+
+pub mod assemble;
+pub mod budget;
+pub mod config;
+pub mod error;
+pub mod layout;
+pub mod local;
+pub mod lock;
+pub mod manifest;
+pub mod member;
+pub mod pair;
+pub mod progress;
+pub mod publish;
+pub mod record;
+pub mod report;
+pub mod rows;
+pub mod scan;
+pub mod settle;
+pub mod source;
+
+pub use config::{IfExists, Limits, RunConfig};
+pub use error::RunError;
+pub use layout::Layout;
+pub use progress::Progress;
+pub use report::Report;

@@ -1,2 +1,47 @@
-//! dcmjoin.
-fn main() {}
+//! `dcmjoin`: turns a cold archive of headers and pixels back into DICOM.
+//!
+//! Arguments, configuration, wiring. What the program does is in `dcmjoin-pipeline`.
+
+mod cli;
+mod commands;
+mod exit;
+mod summary;
+mod text;
+mod watch;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::cli::{Cli, Command};
+use crate::exit::Exit;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    telemetry(&cli);
+    let done = match cli.command {
+        Command::Run(args) => commands::run::run(args, &cli.output),
+        Command::Get(args) => commands::get::run(args, &cli.output),
+        Command::Inspect(args) => commands::inspect::run(&args, &cli.output),
+        Command::Synth(args) => commands::synth::run(&args, &cli.output),
+        Command::Demo(args) => commands::demo::run(&args, &cli.output),
+        Command::Completions(args) => commands::completions::run(&args),
+    };
+    match done {
+        Ok(exit) => exit.into(),
+        Err(error) => {
+            text::error(&error);
+            Exit::of(&error).into()
+        }
+    }
+}
+
+/// Log lines go to standard error; none of them names a UID, a key or a value.
+fn telemetry(cli: &Cli) {
+    let builder =
+        tracing_subscriber::fmt().with_writer(std::io::stderr).with_max_level(cli.output.log);
+    match cli.output.log_json {
+        true => builder.json().init(),
+        false => builder.with_target(false).init(),
+    }
+}

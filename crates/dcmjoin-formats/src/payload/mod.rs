@@ -26,6 +26,7 @@ pub(crate) mod items;
 mod j2k;
 mod jp2;
 mod jpeg;
+mod look;
 mod magic;
 mod native;
 mod opaque;
@@ -39,6 +40,7 @@ use dcmjoin_model::{
     PayloadKind, PixelDescription, Reason, Rejection, TransferSyntax, WarningCode, Warnings,
 };
 
+pub use self::look::{Sighting, look};
 use self::magic::Form;
 use crate::compressed;
 

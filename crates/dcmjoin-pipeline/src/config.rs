@@ -1,0 +1,151 @@
+//! What a run is told: plain values, each with its reason. Nothing here reads the environment.
+
+use std::collections::HashSet;
+use std::path::PathBuf;
+
+use dcmjoin_formats::header::HeaderLimits;
+use dcmjoin_formats::payload::PayloadLimits;
+use dcmjoin_formats::tar::TarLimits;
+use dcmjoin_model::SopInstanceUid;
+use dcmjoin_objects::Location;
+use serde::Serialize;
+
+use crate::layout::Layout;
+
+/// What happens where an object stands in an output's place.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum IfExists {
+    /// It is compared: the same bytes count as already there, others are a rejection.
+    #[default]
+    Skip,
+    /// It is overwritten.
+    Replace,
+    /// It is a rejection, and the run ends as failed.
+    Fail,
+}
+
+/// Bounds on what a run takes from archives that may be hostile.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Of the tar parser.
+    pub tar: TarLimits,
+    /// Of the transcoder.
+    pub header: HeaderLimits,
+    /// Of the recogniser.
+    pub payload: PayloadLimits,
+    /// The largest metadata member, in bytes: real headers are 2 to 100 kB, those of enhanced
+    /// multi-frame objects some MB.
+    pub metadata_member_bytes_max: u64,
+    /// The largest image member, in bytes: a member is in memory while it is assembled.
+    pub image_member_bytes_max: u64,
+    /// The largest ratio of plain to compressed bytes of an archive. Headers reach about 50;
+    /// deflate cannot exceed 1,032.
+    pub compression_ratio_max: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            tar: TarLimits::default(),
+            header: HeaderLimits::default(),
+            payload: PayloadLimits::default(),
+            metadata_member_bytes_max: 256 << 20,
+            image_member_bytes_max: 4 << 30,
+            compression_ratio_max: 2_000,
+        }
+    }
+}
+
+/// What a run does.
+#[derive(Debug, Clone)]
+pub struct RunConfig {
+    /// Sources of metadata archives.
+    pub metadata: Vec<Source>,
+    /// Sources of image archives.
+    pub images: Vec<Source>,
+    /// Where instances go.
+    pub output: Location,
+    /// How their keys are made.
+    pub layout: Layout,
+    /// What happens where an object stands already.
+    pub if_exists: IfExists,
+    /// Only these instances; all where `None`.
+    pub only: Option<HashSet<SopInstanceUid>>,
+    /// Do all but write.
+    pub dry_run: bool,
+    /// A value that cannot be kept as it was rejects its header.
+    pub strict_values: bool,
+    /// Archives read at the same time.
+    pub archives_max: usize,
+    /// Instances published at the same time.
+    pub publishing_max: usize,
+    /// Bytes of archives and instances in memory at the same time.
+    pub memory_bytes: u64,
+    /// Bytes of one range of an archive.
+    pub range_bytes: u64,
+    /// The folder for headers and facts; the system's temporary folder where `None`.
+    pub spill: Option<PathBuf>,
+    /// Bounds on what archives may hold.
+    pub limits: Limits,
+}
+
+/// A source of archives.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// A folder or prefix to list, or one archive.
+    Location(Location),
+    /// A file that names one archive a line.
+    Manifest(PathBuf),
+}
+
+/// 16 MiB: a GET is a ten-thousandth of the cost of the bytes, and a second's worth of a fast
+/// network still fits many in memory.
+pub const RANGE_BYTES: u64 = 16 << 20;
+
+impl RunConfig {
+    /// Returns a configuration with the defaults of this machine.
+    #[must_use]
+    pub fn new(metadata: Vec<Source>, images: Vec<Source>, output: Location) -> Self {
+        let cores = std::thread::available_parallelism().map_or(2, usize::from);
+        let cloud = matches!(output, Location::Cloud(_));
+        Self {
+            metadata,
+            images,
+            output,
+            layout: Layout::default(),
+            if_exists: IfExists::default(),
+            only: None,
+            dry_run: false,
+            strict_values: false,
+            archives_max: (2 * cores).clamp(4, 32),
+            // A folder is limited by its cores; a store answers after 20 to 200 ms, whatever else
+            // it does.
+            publishing_max: if cloud { 128 } else { 2 * cores },
+            memory_bytes: 1 << 30,
+            range_bytes: RANGE_BYTES,
+            spill: None,
+            limits: Limits::default(),
+        }
+    }
+}
+
+impl std::str::FromStr for Source {
+    type Err = dcmjoin_objects::Error;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.strip_prefix('@') {
+            Some(file) => Ok(Self::Manifest(PathBuf::from(file))),
+            None => text.parse().map(Self::Location),
+        }
+    }
+}
+
+impl std::fmt::Display for Source {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Location(location) => location.fmt(f),
+            Self::Manifest(file) => write!(f, "@{}", file.display()),
+        }
+    }
+}

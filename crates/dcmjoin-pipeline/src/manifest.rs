@@ -1,0 +1,187 @@
+//! The step *manifest*: sources to a list of archives.
+//!
+//! **Invariant:** the list is in the order of the archives' URLs and names each once, so the same
+//! sources give the same list whatever their order.
+
+use std::collections::HashSet;
+use std::path::Path;
+
+use dcmjoin_model::{Half, SopInstanceUid};
+use dcmjoin_objects::{Location, Object, Stores};
+
+use crate::config::Source;
+use crate::error::RunError;
+
+/// The endings by which archives are found among other objects; an archive that is named by itself
+/// may have any.
+const ARCHIVE_ENDINGS: [&str; 6] = [".tar", ".tar.gz", ".tgz", ".tar.zst", ".tzst", ".tar.zstd"];
+
+/// The longest manifest or list of UIDs, in bytes: ten million lines.
+const LIST_BYTES_MAX: u64 = 1 << 30;
+
+/// Lists the archives of one side.
+///
+/// # Errors
+/// [`RunError::Store`] where a source cannot be listed, [`RunError::Invalid`] for a line of a
+/// manifest that makes no sense, [`RunError::NoArchives`] where nothing is found.
+pub async fn archives(
+    stores: &Stores,
+    half: Half,
+    sources: &[Source],
+) -> Result<Vec<Object>, RunError> {
+    let mut archives = Vec::new();
+    for source in sources {
+        match source {
+            Source::Location(location) => archives.extend(below(stores, location).await?),
+            Source::Manifest(file) => archives.extend(named(stores, file).await?),
+        }
+    }
+    archives.sort_by(|a, b| a.url().cmp(b.url()));
+    archives.dedup_by(|a, b| a.url() == b.url());
+    if archives.is_empty() {
+        let places: Vec<_> = sources.iter().map(ToString::to_string).collect();
+        return Err(RunError::NoArchives { place: places.join(", ") });
+    }
+    tracing::info!(side = half.as_str(), archives = archives.len(), "archives listed");
+    Ok(archives)
+}
+
+/// Returns the archives below a folder or prefix, or the one archive that the location names.
+async fn below(stores: &Stores, location: &Location) -> Result<Vec<Object>, RunError> {
+    if let Some(archive) = one(stores, location).await? {
+        return Ok(vec![archive]);
+    }
+    let objects = stores.open(location)?.list().await?;
+    let is_archive = |object: &Object| {
+        let url = object.url().to_ascii_lowercase();
+        ARCHIVE_ENDINGS.iter().any(|ending| url.ends_with(ending))
+    };
+    Ok(objects.into_iter().filter(is_archive).collect())
+}
+
+/// Returns the object that a location names itself.
+async fn one(stores: &Stores, location: &Location) -> Result<Option<Object>, RunError> {
+    let (parent, key) = match location {
+        Location::Local(path) if path.is_file() => {
+            let parent = path.parent().unwrap_or(Path::new("."));
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            (Location::Local(parent.to_owned()), name)
+        }
+        Location::Cloud(url) => {
+            let path = url.path().to_ascii_lowercase();
+            if !ARCHIVE_ENDINGS.iter().any(|ending| path.ends_with(ending)) {
+                return Ok(None);
+            }
+            let text = url.as_str();
+            let (parent, key) = text.rsplit_once('/').unwrap_or((text, ""));
+            (parent.parse()?, key.to_owned())
+        }
+        _ => return Ok(None),
+    };
+    Ok(stores.open(&parent)?.object(&key).await?)
+}
+
+async fn named(stores: &Stores, file: &Path) -> Result<Vec<Object>, RunError> {
+    let mut archives = Vec::new();
+    for (number, line) in lines(file)? {
+        let place = || format!("{}:{number}", file.display());
+        let location: Location = line.parse().map_err(|error: dcmjoin_objects::Error| {
+            RunError::Invalid { place: place(), detail: error.detail }
+        })?;
+        let archive = one_by_any_name(stores, &location).await?;
+        let missing = || RunError::Invalid { place: place(), detail: "no such archive".to_owned() };
+        archives.push(archive.ok_or_else(missing)?);
+    }
+    Ok(archives)
+}
+
+/// Returns the object that a line of a manifest names, whatever its ending.
+async fn one_by_any_name(stores: &Stores, location: &Location) -> Result<Option<Object>, RunError> {
+    if let Location::Cloud(url) = location {
+        let (parent, key) = url.as_str().rsplit_once('/').unwrap_or((url.as_str(), ""));
+        return Ok(stores.open(&parent.parse()?)?.object(key).await?);
+    }
+    one(stores, location).await
+}
+
+/// Reads a list of UIDs, one a line.
+///
+/// # Errors
+/// [`RunError::Io`] where the file cannot be read, [`RunError::Invalid`] with the line that is not
+/// a UID.
+pub fn uids(file: &Path) -> Result<HashSet<SopInstanceUid>, RunError> {
+    lines(file)?
+        .into_iter()
+        .map(|(number, line)| {
+            SopInstanceUid::parse(&line).map_err(|error| RunError::Invalid {
+                place: format!("{}:{number}", file.display()),
+                detail: error.to_string(),
+            })
+        })
+        .collect()
+}
+
+/// Returns the lines of a list with their numbers, without comments (`#`) and empty ones.
+fn lines(file: &Path) -> Result<Vec<(usize, String)>, RunError> {
+    let failed = |error| RunError::io("read", file.display().to_string())(error);
+    let bytes = std::fs::metadata(file).map_err(failed)?.len();
+    if bytes > LIST_BYTES_MAX {
+        let detail = format!("expected at most {LIST_BYTES_MAX} bytes, got {bytes}");
+        return Err(RunError::Invalid { place: file.display().to_string(), detail });
+    }
+    let text = std::fs::read_to_string(file).map_err(failed)?;
+    let numbered = text.trim_start_matches('\u{feff}').lines().enumerate();
+    Ok(numbered
+        .map(|(at, line)| (at + 1, line.trim().to_owned()))
+        .filter(|(_, line)| !line.is_empty() && !line.starts_with('#'))
+        .collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn sources_in_any_order_give_the_same_list() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["b.tar", "a.tar.gz", "notes.txt", "c.TGZ"] {
+            std::fs::write(dir.path().join(name), b"").unwrap();
+        }
+        let manifest = dir.path().join("manifest");
+        let line = |name: &str| dir.path().join(name).display().to_string();
+        std::fs::write(
+            &manifest,
+            format!("# archives\n\n{}\n{}\n", line("notes.txt"), line("b.tar")),
+        )
+        .unwrap();
+        let folder: Source = dir.path().display().to_string().parse().unwrap();
+        let listed: Source = format!("@{}", manifest.display()).parse().unwrap();
+        let mut lists = Vec::new();
+        for sources in [[folder.clone(), listed.clone()], [listed, folder]] {
+            let archives = archives(&Stores::default(), Half::Image, &sources).await.unwrap();
+            lists
+                .push(archives.iter().map(|archive| archive.url().to_string()).collect::<Vec<_>>());
+        }
+        assert_eq!(lists[0], ["a.tar.gz", "b.tar", "c.TGZ", "notes.txt"].map(line));
+        assert_eq!(lists[0], lists[1]);
+    }
+
+    #[tokio::test]
+    async fn a_line_that_names_nothing_is_told_by_its_number() {
+        let dir = tempfile::tempdir().unwrap();
+        let manifest = dir.path().join("manifest");
+        std::fs::write(&manifest, "\n/nowhere/x.tar\n").unwrap();
+        let source = Source::Manifest(manifest);
+        let error = archives(&Stores::default(), Half::Image, &[source]).await.unwrap_err();
+        assert!(error.to_string().contains("manifest:2"), "{error}");
+    }
+
+    #[test]
+    fn uid_lists_name_the_line_that_is_wrong() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "1.2.3\r\n# comment\n2.25.4\n").unwrap();
+        assert_eq!(uids(file.path()).unwrap().len(), 2);
+        std::fs::write(file.path(), "1.2.3\nfour\n").unwrap();
+        assert!(uids(file.path()).unwrap_err().to_string().contains(":2"));
+    }
+}

@@ -1,0 +1,58 @@
+//! The step *pair*: a UID to its header.
+
+use dcmjoin_formats::header::Header;
+use dcmjoin_index::{Fingerprint, HeaderStore, PairingIndex, Slot};
+use dcmjoin_model::SopInstanceUid;
+
+use crate::error::RunError;
+use crate::record::{Origin, Record};
+
+/// The sealed headers of a run.
+#[derive(Debug)]
+pub struct Headers {
+    /// Which there are.
+    pub index: PairingIndex,
+    /// Where they lie.
+    pub store: HeaderStore,
+}
+
+/// A header that was found.
+#[derive(Debug)]
+pub struct Paired {
+    /// Its number in the index.
+    pub slot: Slot,
+    /// The header.
+    pub header: Header,
+    /// Where it came from.
+    pub origin: Origin,
+}
+
+impl Headers {
+    /// Returns the header of an instance, or `None` where it has none. The fingerprint leads to
+    /// candidates, the UIDs decide.
+    ///
+    /// # Errors
+    /// [`RunError::Index`] where the store cannot be read or is damaged.
+    pub fn find(&self, uid: &SopInstanceUid) -> Result<Option<Paired>, RunError> {
+        for slot in self.index.probe(Fingerprint::of(uid)) {
+            let paired = self.at(slot)?;
+            if paired.header.uid == *uid {
+                return Ok(Some(paired));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Returns the header of a slot.
+    ///
+    /// # Errors
+    /// [`RunError::Index`] where the store cannot be read or is damaged.
+    pub fn at(&self, slot: Slot) -> Result<Paired, RunError> {
+        match Record::read(&self.store, self.index.place(slot))? {
+            Record::Header(header, origin) => Ok(Paired { slot, header: *header, origin }),
+            Record::Image(_) => {
+                Err(RunError::Internal("a slot leads to an image's record".to_owned()))
+            }
+        }
+    }
+}

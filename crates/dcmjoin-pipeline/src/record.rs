@@ -1,0 +1,150 @@
+//! What the header store keeps of a half: a header with its origin, or the bare UID of an image
+//! whose header was not found.
+
+use bytes::Bytes;
+use dcmjoin_formats::header::Header;
+use dcmjoin_index::{Fact, HeaderPlace, HeaderStore};
+use dcmjoin_model::{
+    PixelDescription, Reason, Rejection, SopInstanceUid, TransferSyntax, Uid, Warnings,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::error::RunError;
+
+/// Where a half came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// The number of its archive on its side's list.
+    pub archive: u32,
+    /// Its first byte in the plain tar.
+    pub offset: u64,
+    /// Its length in bytes.
+    pub length: u64,
+}
+
+impl From<&Fact> for Origin {
+    fn from(fact: &Fact) -> Self {
+        Self { archive: fact.archive, offset: fact.offset, length: fact.length }
+    }
+}
+
+/// A record of the header store.
+#[derive(Debug, Clone)]
+pub enum Record {
+    /// A header.
+    Header(Box<Header>, Origin),
+    /// The UID of an image without header.
+    Image(SopInstanceUid),
+}
+
+/// The stored form: borrows what it can, so that nothing is copied on the way to the compressor.
+#[derive(Serialize, Deserialize)]
+enum Stored<'a> {
+    Header {
+        uid: Uid,
+        sop_class: Uid,
+        study: Option<Uid>,
+        series: Option<Uid>,
+        transfer_syntax: Option<TransferSyntax>,
+        pixels: PixelDescription,
+        inline_pixels: Option<&'a [u8]>,
+        data_set: &'a [u8],
+        pixel_data_at: u64,
+        warnings: Warnings,
+        origin: Origin,
+    },
+    Image(Uid),
+}
+
+impl Record {
+    /// Appends the record to a store.
+    ///
+    /// # Errors
+    /// [`RunError::Index`] where the store cannot be written.
+    pub fn append(self, store: &HeaderStore) -> Result<HeaderPlace, RunError> {
+        let bytes = match &self {
+            Self::Image(uid) => postcard::to_allocvec(&Stored::Image(uid.clone())),
+            Self::Header(header, origin) => postcard::to_allocvec(&stored(header, *origin)),
+        };
+        let bytes =
+            bytes.map_err(|error| RunError::Internal(format!("encode a record: {error}")))?;
+        Ok(store.append(&bytes)?)
+    }
+
+    /// Reads a record back.
+    ///
+    /// # Errors
+    /// [`RunError::Index`] where the store cannot be read or is damaged.
+    pub fn read(store: &HeaderStore, place: HeaderPlace) -> Result<Self, RunError> {
+        let bytes = Bytes::from(store.read(place)?);
+        let stored = postcard::from_bytes(&bytes)
+            .map_err(|error| RunError::Internal(format!("decode a record: {error}")))?;
+        Ok(match stored {
+            Stored::Image(uid) => Self::Image(uid),
+            Stored::Header {
+                uid,
+                sop_class,
+                study,
+                series,
+                transfer_syntax,
+                pixels,
+                inline_pixels,
+                data_set,
+                pixel_data_at,
+                warnings,
+                origin,
+            } => {
+                let header = Header {
+                    uid,
+                    sop_class,
+                    study,
+                    series,
+                    transfer_syntax,
+                    pixels,
+                    inline_pixels: inline_pixels.map(|slice| bytes.slice_ref(slice)),
+                    data_set: bytes.slice_ref(data_set),
+                    pixel_data_at: usize::try_from(pixel_data_at).unwrap_or(usize::MAX),
+                    warnings,
+                };
+                Self::Header(Box::new(header), origin)
+            }
+        })
+    }
+
+    /// Returns the UID, whichever record it is.
+    #[must_use]
+    pub fn uid(&self) -> &SopInstanceUid {
+        match self {
+            Self::Header(header, _) => &header.uid,
+            Self::Image(uid) => uid,
+        }
+    }
+}
+
+fn stored(header: &Header, origin: Origin) -> Stored<'_> {
+    Stored::Header {
+        uid: header.uid.clone(),
+        sop_class: header.sop_class.clone(),
+        study: header.study.clone(),
+        series: header.series.clone(),
+        transfer_syntax: header.transfer_syntax,
+        pixels: header.pixels.clone(),
+        inline_pixels: header.inline_pixels.as_deref(),
+        data_set: &header.data_set,
+        pixel_data_at: header.pixel_data_at as u64,
+        warnings: header.warnings.clone(),
+        origin,
+    }
+}
+
+/// Checks that a member's name and its header tell the same UID.
+///
+/// # Errors
+/// `uid_mismatch`.
+pub fn same_uid(name: &SopInstanceUid, header: &Header) -> Result<(), Rejection> {
+    if *name == header.uid {
+        return Ok(());
+    }
+    let detail = "expected the UID of the member's name in (0008,0018), got another one";
+    Err(Rejection::new(Reason::UidMismatch, detail))
+}

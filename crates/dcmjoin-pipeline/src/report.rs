@@ -1,0 +1,179 @@
+//! What a run says of itself: `report.json`, and the commit marker that readers trust.
+//!
+//! The schema is described in `docs/report.md`; [`SCHEMA`] changes whenever a field changes its
+//! meaning or goes.
+
+use std::collections::BTreeMap;
+
+use dcmjoin_model::{Books, Ignored, Instances, Side, WarningCode};
+use dcmjoin_objects::Requests;
+use serde::Serialize;
+
+use crate::config::RunConfig;
+use crate::rows::{Rejections, RowsFile};
+
+/// The name and version of the report's schema.
+pub const SCHEMA: &str = "dcmjoin.report/1";
+/// The name and version of the commit marker's schema.
+pub const COMMIT_SCHEMA: &str = "dcmjoin.commit/1";
+
+/// A run's report.
+#[derive(Debug, Clone, Serialize)]
+pub struct Report {
+    /// [`SCHEMA`]
+    pub schema: &'static str,
+    /// The run's name: the folder of its rows.
+    pub run: String,
+    /// The program's version.
+    pub version: &'static str,
+    /// When it began, RFC 3339, UTC.
+    pub started: String,
+    /// When it ended, RFC 3339, UTC.
+    pub finished: String,
+    /// How long it took.
+    pub seconds: f64,
+    /// Whether all was done but writing.
+    pub dry_run: bool,
+    /// Whether nothing was lost: no half unpaired or rejected, no instance rejected, no archive
+    /// broken.
+    pub complete: bool,
+    /// The metadata archives' side.
+    pub metadata: Side,
+    /// The image archives' side.
+    pub images: Side,
+    /// The instances.
+    pub instances: Instances,
+    /// The parts of `ignored`.
+    pub ignored: IgnoredBySide,
+    /// Instances that a half of was found several times with different bytes.
+    pub conflicts: u64,
+    /// Archives by what was wrong with them.
+    pub archives: BrokenArchives,
+    /// Bytes moved.
+    pub bytes: Moved,
+    /// Requests made.
+    pub requests: RequestCounts,
+    /// Rejections by reason.
+    pub rejections: Rejections,
+    /// Warnings of published instances, by code.
+    pub warnings: BTreeMap<WarningCode, u64>,
+    /// What the run was told.
+    pub settings: Settings,
+}
+
+/// The parts of `ignored`, by side.
+#[derive(Debug, Clone, Copy, Default, Serialize)]
+pub struct IgnoredBySide {
+    /// Of the metadata archives.
+    pub metadata: Ignored,
+    /// Of the image archives.
+    pub images: Ignored,
+}
+
+/// Archives that could not be read to their end.
+#[derive(Debug, Clone, Copy, Default, Serialize)]
+pub struct BrokenArchives {
+    /// Their store did not give them; another run may.
+    pub unreadable: u64,
+    /// They are damaged or beyond a limit; what stood before the break counts.
+    pub damaged: u64,
+}
+
+/// Bytes moved.
+#[derive(Debug, Clone, Copy, Default, Serialize)]
+pub struct Moved {
+    /// Read from stores.
+    pub read: u64,
+    /// Written to stores.
+    pub written: u64,
+}
+
+/// Requests made, by what they are billed as.
+#[derive(Debug, Clone, Copy, Default, Serialize)]
+pub struct RequestCounts {
+    /// Listings.
+    pub list: u64,
+    /// Looks at one object.
+    pub head: u64,
+    /// Ranges and objects read.
+    pub get: u64,
+    /// Objects written.
+    pub put: u64,
+    /// Requests that were tried again.
+    pub retries: u64,
+}
+
+/// What the run was told.
+#[derive(Debug, Clone, Serialize)]
+pub struct Settings {
+    /// Sources of metadata archives.
+    pub metadata: Vec<String>,
+    /// Sources of image archives.
+    pub images: Vec<String>,
+    /// The output.
+    pub output: String,
+    /// The key template.
+    pub layout: String,
+    /// The rule for objects that stand already.
+    pub if_exists: crate::config::IfExists,
+    /// How many instances were asked for; all where it is absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub only: Option<usize>,
+    /// Whether values that cannot be kept reject their header.
+    pub strict_values: bool,
+}
+
+/// The marker that is written last. Readers trust the objects that its files list, and nothing
+/// else in the output.
+#[derive(Debug, Clone, Serialize)]
+pub struct Commit {
+    /// [`COMMIT_SCHEMA`]
+    pub schema: &'static str,
+    /// The run's name.
+    pub run: String,
+    /// When the run ended, RFC 3339, UTC.
+    pub finished: String,
+    /// The accounts.
+    #[serde(flatten)]
+    pub books: Books,
+    /// The files beside the marker.
+    pub files: Vec<RowsFile>,
+}
+
+impl Report {
+    /// Returns the accounts of the report.
+    #[must_use]
+    pub fn books(&self) -> Books {
+        Books { metadata: self.metadata, images: self.images, instances: self.instances }
+    }
+}
+
+impl Settings {
+    /// Returns the settings of a run.
+    #[must_use]
+    pub fn of(config: &RunConfig) -> Self {
+        let texts =
+            |sources: &[crate::config::Source]| sources.iter().map(ToString::to_string).collect();
+        Self {
+            metadata: texts(&config.metadata),
+            images: texts(&config.images),
+            output: config.output.to_string(),
+            layout: config.layout.to_string(),
+            if_exists: config.if_exists,
+            only: config.only.as_ref().map(std::collections::HashSet::len),
+            strict_values: config.strict_values,
+        }
+    }
+}
+
+impl From<Requests> for RequestCounts {
+    fn from(requests: Requests) -> Self {
+        Self {
+            list: requests.lists,
+            head: requests.heads,
+            get: requests.reads,
+            put: requests.writes,
+            retries: requests.retries,
+        }
+    }
+}

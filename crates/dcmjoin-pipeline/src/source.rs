@@ -1,0 +1,159 @@
+//! An archive's bytes: ranges read ahead within the budget, decompressed where they are gz or zst.
+
+use std::io;
+use std::pin::Pin;
+
+use async_compression::tokio::bufread::{GzipDecoder, ZstdDecoder};
+use bytes::{Bytes, BytesMut};
+use dcmjoin_formats::compressed::Compression;
+use dcmjoin_model::{Reason, Rejection};
+use dcmjoin_objects::{Error, Object};
+use futures::stream::BoxStream;
+use futures::{Stream, StreamExt, TryStreamExt};
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio_util::io::StreamReader;
+
+use crate::budget::{Budget, paid};
+
+/// Ranges of one archive that are read or held ahead of the parser, the current one included.
+pub const RANGES_AHEAD: usize = 2;
+/// The piece in which a compressed archive comes out of its decoder, in bytes.
+const PLAIN_PIECE_BYTES: usize = 1 << 20;
+
+/// Why an archive's bytes end.
+#[derive(Debug)]
+pub enum SourceError {
+    /// The store cannot give them.
+    Store(Error),
+    /// The compressed stream is broken or beyond its limits.
+    Stream(Rejection),
+}
+
+/// How archives are read.
+#[derive(Debug, Clone)]
+pub struct Reading {
+    /// What may be in memory.
+    pub budget: Budget,
+    /// The bytes of a range.
+    pub range_bytes: u64,
+    /// The largest ratio of plain to compressed bytes.
+    pub ratio_max: u64,
+}
+
+/// An archive's plain bytes, in order.
+pub struct Plain {
+    /// Whether the archive is compressed: then its members cannot be range-read.
+    pub compression: Option<Compression>,
+    /// The bytes.
+    pub stream: BoxStream<'static, Result<Bytes, SourceError>>,
+}
+
+impl Reading {
+    /// Opens an archive: reads its first range, and knows from it whether it is compressed.
+    ///
+    /// # Errors
+    /// [`SourceError::Store`] where the first range cannot be read.
+    pub async fn open(&self, archive: &Object) -> Result<Plain, SourceError> {
+        let mut ranges = Box::pin(self.ranges(archive));
+        let first = ranges.next().await.unwrap_or(Ok(Bytes::new())).map_err(SourceError::Store)?;
+        let compression = Compression::of(&first);
+        let ranges = futures::stream::once(async { Ok(first) }).chain(ranges);
+        let stream = match compression {
+            None => ranges.map_err(SourceError::Store).boxed(),
+            Some(compression) => self.decompressed(ranges, compression, archive.size()),
+        };
+        Ok(Plain { compression, stream })
+    }
+
+    fn ranges(&self, archive: &Object) -> impl Stream<Item = Result<Bytes, Error>> + use<> {
+        let (size, step) = (archive.size(), self.range_bytes);
+        let (archive, budget) = (archive.clone(), self.budget.clone());
+        futures::stream::iter((0..size).step_by(usize::try_from(step).unwrap_or(usize::MAX)))
+            .map(move |start| {
+                let (archive, budget) = (archive.clone(), budget.clone());
+                async move {
+                    let end = (start + step).min(size);
+                    let permit = budget.take(end - start).await;
+                    archive.read(start..end).await.map(|bytes| paid(bytes, permit))
+                }
+            })
+            .buffered(RANGES_AHEAD)
+    }
+
+    fn decompressed(
+        &self,
+        ranges: impl Stream<Item = Result<Bytes, Error>> + Send + 'static,
+        compression: Compression,
+        size: u64,
+    ) -> BoxStream<'static, Result<Bytes, SourceError>> {
+        let reader = StreamReader::new(ranges.map_err(io::Error::other));
+        let decoder: Pin<Box<dyn AsyncRead + Send>> = match compression {
+            Compression::Gzip => {
+                let mut decoder = GzipDecoder::new(reader);
+                decoder.multiple_members(true);
+                Box::pin(decoder)
+            }
+            Compression::Zstd => {
+                let mut decoder = ZstdDecoder::new(reader);
+                decoder.multiple_members(true);
+                Box::pin(decoder)
+            }
+        };
+        // A small archive may be all zeros; the ratio says something from a piece on.
+        let plain_max = size.saturating_mul(self.ratio_max).max(PLAIN_PIECE_BYTES as u64);
+        let state =
+            Pieces { decoder, budget: self.budget.clone(), plain: 0, plain_max, ended: false };
+        futures::stream::unfold(state, |mut state| async {
+            let piece = state.next().await?;
+            state.ended = piece.is_err();
+            Some((piece, state))
+        })
+        .boxed()
+    }
+}
+
+struct Pieces {
+    decoder: Pin<Box<dyn AsyncRead + Send>>,
+    budget: Budget,
+    plain: u64,
+    plain_max: u64,
+    ended: bool,
+}
+
+impl Pieces {
+    async fn next(&mut self) -> Option<Result<Bytes, SourceError>> {
+        if self.ended {
+            return None;
+        }
+        let permit = self.budget.take(PLAIN_PIECE_BYTES as u64).await;
+        let mut piece = BytesMut::with_capacity(PLAIN_PIECE_BYTES);
+        while piece.len() < PLAIN_PIECE_BYTES {
+            match self.decoder.read_buf(&mut piece).await {
+                Ok(0) => break,
+                Ok(read) => self.plain += read as u64,
+                // What came before the break is given first: the good prefix counts.
+                Err(_) if !piece.is_empty() => break,
+                Err(error) => return Some(Err(self.broken(&error))),
+            }
+        }
+        if self.plain > self.plain_max {
+            let detail =
+                format!("expected at most {} bytes after decompression, got more", self.plain_max);
+            return Some(Err(SourceError::Stream(Rejection::new(Reason::ArchiveLimit, detail))));
+        }
+        (!piece.is_empty()).then(|| Ok(paid(piece.freeze(), permit)))
+    }
+
+    fn broken(&self, error: &io::Error) -> SourceError {
+        let store = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>());
+        if let Some(store) = store {
+            return SourceError::Store(store.clone());
+        }
+        let detail = format!(
+            "compressed stream is broken after {} plain bytes: {}",
+            self.plain,
+            error.kind()
+        );
+        SourceError::Stream(Rejection::new(Reason::ArchiveDamaged, detail))
+    }
+}

@@ -1,0 +1,78 @@
+//! `dcmjoin demo`: the whole job, on a data set made for it.
+
+use anyhow::Context;
+use dcmjoin_objects::Location;
+use dcmjoin_pipeline::config::Source;
+use dcmjoin_pipeline::{IfExists, Report, RunConfig};
+use dcmjoin_synth::{SynthOptions, Synthesis};
+
+use crate::cli::{DemoArgs, Talk};
+use crate::commands::{run, synth};
+use crate::exit::Exit;
+use crate::summary::summary;
+use crate::text;
+
+/// The demo's data set is the same everywhere.
+const SEED: u64 = 1;
+
+/// Makes a data set, joins it, and compares the books with the truth.
+pub(crate) fn run(args: &DemoArgs, talk: &Talk) -> anyhow::Result<Exit> {
+    let archive = args.dir.join("archive");
+    let out = args.dir.join("dicom");
+    say(talk, "1. Making what a partner would send: headers and pixels in unrelated tars");
+    if archive.exists() {
+        std::fs::remove_dir_all(&archive)
+            .with_context(|| format!("clear {}", archive.display()))?;
+    }
+    let truth = synth::make(&SynthOptions::new(args.instances, SEED), &archive, talk.quiet)?;
+    say(talk, synth::said(&truth, &archive).lines().next().unwrap_or_default());
+    say(talk, "\n2. Finding the halves that belong together, and writing Part 10 files");
+    let source = |side: &str| Source::Location(Location::Local(archive.join(side)));
+    let mut config = RunConfig::new(
+        vec![source("metadata")],
+        vec![source("images")],
+        Location::Local(out.clone()),
+    );
+    config.if_exists = IfExists::Replace;
+    let report = run::watched(config, talk.quiet)?;
+    if talk.json {
+        text::data(&format!("{}\n", serde_json::to_string_pretty(&report)?))?;
+    } else {
+        say(talk, &summary(&report));
+    }
+    compare(&report, &truth)?;
+    say(talk, &next_steps(args, &report, &truth));
+    Ok(Exit::Complete)
+}
+
+fn say(talk: &Talk, words: &str) {
+    if !talk.quiet {
+        text::talk(words);
+    }
+}
+
+/// The data set says what a correct run must report; a run that does not is a bug.
+fn compare(report: &Report, truth: &Synthesis) -> anyhow::Result<()> {
+    let (got, expected) = (report.books(), truth.books);
+    anyhow::ensure!(
+        got == expected,
+        "the books differ from the data set's truth: expected {expected:?}, got {got:?}"
+    );
+    Ok(())
+}
+
+fn next_steps(args: &DemoArgs, report: &Report, truth: &Synthesis) -> String {
+    let dir = args.dir.display();
+    let rejected = report.rejections.0.values().map(|counted| counted.count).sum::<u64>();
+    let unpaired = truth.books.metadata.unpaired + truth.books.images.unpaired;
+    format!(
+        "The data set holds losses on purpose ({unpaired} unpaired halves, {rejected} rejections): each was found.\n\
+         \n\
+         Next:\n\
+         \x20 dcmjoin inspect {dir}/dicom/<UID>.dcm        look into a file (any DICOM viewer opens it)\n\
+         \x20 less {dir}/dicom/_dcmjoin/{}/rejected.jsonl   who was rejected, and why\n\
+         \x20 dcmjoin run --metadata SRC --images SRC --output DST --dry-run   your own archives, nothing written\n\
+         \x20 dcmjoin run --help                            folders, s3://, gs:// and az://",
+        report.run,
+    )
+}
