@@ -1,6 +1,6 @@
 //! Tasks of the repository, as `cargo xtask TASK`.
 //!
-//! Reading order: [`test`] lists the steps of the one test command; [`steps`] runs them and sums
+//! Reading order: [`mod@test`] lists the steps of the one test command; [`steps`] runs them and sums
 //! up; [`tools`] installs what they need; [`tidy`], [`docs`] and [`proof`] are steps that are more
 //! than a command line.
 
