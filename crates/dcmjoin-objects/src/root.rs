@@ -90,7 +90,7 @@ impl Root {
         loop {
             let error = match self.store.head(&path).await {
                 Ok(meta) => return Ok(Some(self.to_object(meta))),
-                Err(error) => Error::from_store(Operation::Head, &self.url(key), &error),
+                Err(error) => Error::from_store(Operation::Head, &self.somewhere(), &error),
             };
             if error.kind == ErrorKind::NotFound {
                 return Ok(None);
@@ -109,7 +109,7 @@ impl Root {
         let path = self.path(key)?;
         let payload: PutPayload = segments.into_iter().collect();
         let bytes = payload.content_length() as u64;
-        let mode = self.store_mode(&path, key, mode).await?;
+        let mode = self.store_mode(&path, mode).await?;
         let mut attempts = self.meter.attempts();
         loop {
             let options = PutOptions::from(mode.clone());
@@ -120,7 +120,7 @@ impl Root {
                 }
                 Err(error) => {
                     attempts
-                        .after(Error::from_store(Operation::Write, &self.url(key), &error))
+                        .after(Error::from_store(Operation::Write, &self.somewhere(), &error))
                         .await?;
                 }
             }
@@ -137,7 +137,7 @@ impl Root {
         let failed = |error: std::io::Error| {
             let source = Box::new(error);
             let error = StoreError::Generic { store: "file", source };
-            Error::from_store(Operation::Write, &self.url(key), &error)
+            Error::from_store(Operation::Write, &self.somewhere(), &error)
         };
         let bytes = std::fs::metadata(file).map_err(failed)?.len();
         if bytes <= PART_BYTES as u64 {
@@ -155,7 +155,6 @@ impl Root {
     async fn store_mode(
         &self,
         path: &Path,
-        key: &str,
         mode: PutMode,
     ) -> Result<object_store::PutMode, Error> {
         let e_tag = match mode {
@@ -172,7 +171,7 @@ impl Root {
             Ok(object_store::PutMode::Overwrite)
         } else {
             let detail = "another version stands there";
-            Err(Error::new(Operation::Write, self.url(key), ErrorKind::Changed, detail))
+            Err(Error::new(Operation::Write, self.somewhere(), ErrorKind::Changed, detail))
         }
     }
 
@@ -184,7 +183,7 @@ impl Root {
         let path = self.path(key)?;
         match self.store.delete(&path).await {
             Ok(()) | Err(StoreError::NotFound { .. }) => Ok(()),
-            Err(error) => Err(Error::from_store(Operation::Delete, &self.url(key), &error)),
+            Err(error) => Err(Error::from_store(Operation::Delete, &self.somewhere(), &error)),
         }
     }
 
@@ -219,6 +218,11 @@ impl Root {
         }
     }
 
+    /// Returns the place of an error: keys hold UIDs, which errors must not tell.
+    fn somewhere(&self) -> String {
+        format!("an object in {}", self.place)
+    }
+
     fn url(&self, key: &str) -> String {
         format!("{}/{key}", self.place.trim_end_matches('/'))
     }
@@ -229,7 +233,7 @@ impl Root {
             prefix => format!("{prefix}/{key}"),
         };
         Path::parse(&text).map_err(|_| {
-            Error::new(Operation::Open, self.url(key), ErrorKind::Invalid, "it is not a valid key")
+            Error::new(Operation::Open, self.somewhere(), ErrorKind::Invalid, "it is not a valid key")
         })
     }
 }

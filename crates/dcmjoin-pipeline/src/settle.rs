@@ -7,13 +7,17 @@
 //! few requests, and it makes runs with any order, speed or history end with the same bytes.
 
 use bytes::{Bytes, BytesMut};
+use dcmjoin_formats::compressed::Compression;
 use dcmjoin_index::Fact;
 use dcmjoin_model::{Reason, Rejection};
 use dcmjoin_objects::Object;
 use futures::StreamExt;
 
 use crate::scan::unreadable;
-use crate::source::Reading;
+use crate::source::{Reading, SourceError};
+
+/// Bytes that tell whether an archive is compressed.
+const MAGIC_BYTES: u64 = 8;
 
 /// Reads a member again: by its range, or through the whole stream where the archive is compressed.
 ///
@@ -24,15 +28,14 @@ pub async fn read_again(
     archive: &Object,
     fact: &Fact,
 ) -> Result<Bytes, Rejection> {
-    let mut plain = reading.open(archive).await.map_err(unreadable)?;
-    if plain.compression.is_none() {
-        let range = fact.offset..fact.offset + fact.length;
-        return archive
-            .read(range)
-            .await
-            .map_err(|error| Rejection::new(Reason::ArchiveUnreadable, error.detail))
-            .and_then(|bytes| whole(bytes, fact));
+    let read = async |range| {
+        let bytes = archive.read(range).await;
+        bytes.map_err(|error| unreadable(SourceError::Store(error)))
+    };
+    if Compression::of(&read(0..MAGIC_BYTES).await?).is_none() {
+        return whole(read(fact.offset..fact.offset + fact.length).await?, fact);
     }
+    let mut plain = reading.open(archive).await.map_err(unreadable)?;
     let mut member = BytesMut::new();
     let mut position = 0;
     let end = fact.offset + fact.length;

@@ -232,7 +232,7 @@ pub(crate) enum CompressArg {
 #[derive(Debug, Args)]
 pub(crate) struct DemoArgs {
     /// Instances to make
-    #[arg(long, value_name = "N", default_value_t = 3000)]
+    #[arg(long, value_name = "N", default_value_t = 10_000)]
     pub(crate) instances: u64,
     /// The folder to work in
     #[arg(long, value_name = "DIR", default_value = "dcmjoin-demo")]
