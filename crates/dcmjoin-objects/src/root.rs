@@ -152,11 +152,7 @@ impl Root {
         Ok(())
     }
 
-    async fn store_mode(
-        &self,
-        path: &Path,
-        mode: PutMode,
-    ) -> Result<object_store::PutMode, Error> {
+    async fn store_mode(&self, path: &Path, mode: PutMode) -> Result<object_store::PutMode, Error> {
         let e_tag = match mode {
             PutMode::Create => return Ok(object_store::PutMode::Create),
             PutMode::Replace => return Ok(object_store::PutMode::Overwrite),
@@ -233,7 +229,12 @@ impl Root {
             prefix => format!("{prefix}/{key}"),
         };
         Path::parse(&text).map_err(|_| {
-            Error::new(Operation::Open, self.somewhere(), ErrorKind::Invalid, "it is not a valid key")
+            Error::new(
+                Operation::Open,
+                self.somewhere(),
+                ErrorKind::Invalid,
+                "it is not a valid key",
+            )
         })
     }
 }

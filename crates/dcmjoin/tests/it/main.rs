@@ -4,4 +4,20 @@
 
 // `cfg(test)` holds for all of a test binary; said here, it lets helpers unwrap as tests do.
 #[cfg(test)]
+mod archive;
+#[cfg(test)]
+mod arguments;
+#[cfg(test)]
+mod books;
+#[cfg(test)]
+mod conflicts;
+#[cfg(test)]
+mod get;
+#[cfg(test)]
+mod hostile;
+#[cfg(test)]
+mod inspect;
+#[cfg(test)]
+mod run;
+#[cfg(test)]
 mod s3;
