@@ -159,10 +159,10 @@ fn holes(path: &Path, islands: u64) {
     use std::io::{Seek, SeekFrom, Write};
     let mut file = fs::File::create(path).unwrap();
     for island in 0..islands {
-        file.seek(SeekFrom::Start(island * 200_000)).unwrap();
+        file.seek(SeekFrom::Start(island * 20_000)).unwrap();
         file.write_all(b"island").unwrap();
     }
-    file.set_len(islands * 200_000 + 100_000).unwrap();
+    file.set_len(islands * 20_000 + 10_000).unwrap();
 }
 
 /// Has GNU tar write an archive of the tree.
