@@ -144,6 +144,7 @@ fn check_file(image: &Image, got: &Pixels) -> Vec<u8> {
         transfer_syntax: None,
         pixels: image.pixels.clone(),
         inline_pixels: None,
+        float_pixels: false,
         data_set: image.around.concat().into(),
         pixel_data_at: image.around[0].len(),
         warnings: Warnings::default(),

@@ -85,6 +85,7 @@ impl PairingIndex {
     ///
     /// # Panics
     /// Where the slot is not of this index.
+    #[must_use]
     pub fn claim(&self, slot: Slot) -> bool {
         let bit = 1 << (slot % 64);
         self.claimed[slot / 64].fetch_or(bit, Relaxed) & bit == 0
@@ -103,6 +104,11 @@ impl PairingIndex {
     ///
     /// Interpolation halves the digits left with each step while the keys are spread evenly; keys
     /// that are not (only a test makes such) fall back to bisection after a few steps.
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::cast_sign_loss,
+        reason = "a guess needs no exactness"
+    )]
     fn lower_bound(&self, key: u128) -> usize {
         const INTERPOLATIONS_MAX: u32 = 4;
         /// Few enough for the rest to lie in one or two cache lines.
@@ -140,6 +146,7 @@ impl PairingIndex {
 }
 
 /// Returns a number by its upper 64 bits, as far as a share needs it.
+#[expect(clippy::cast_precision_loss, reason = "a share needs no exactness")]
 fn top_bits(value: u128) -> f64 {
     (value >> 64) as u64 as f64
 }

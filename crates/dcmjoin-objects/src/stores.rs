@@ -150,7 +150,6 @@ mod cloud {
     }
 
     /// The builders' errors name settings and never their values, except for URLs.
-    #[expect(clippy::needless_pass_by_value, reason = "the shape that map_err wants")]
     fn config(error: object_store::Error) -> String {
         match error {
             object_store::Error::Generic { source, .. } if !source.to_string().contains("://") => {

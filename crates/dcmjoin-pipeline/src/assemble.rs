@@ -28,18 +28,34 @@ pub fn pair(
     if payload.is_empty() {
         return without_payload(header, limits);
     }
-    let has_image = header.pixels.rows.is_some();
-    if sop_class::pixels(&header.sop_class) == PixelNeed::Never && !has_image {
-        let detail = format!("expected no pixels in this SOP Class, got {} bytes", payload.len());
-        return Err(Rejection::new(Reason::PayloadUnexpected, detail));
+    let unexpected = |what: &str| {
+        let detail = format!("expected no image half {what}, got {} bytes", payload.len());
+        Err(Rejection::new(Reason::PayloadUnexpected, detail))
+    };
+    if header.float_pixels {
+        return unexpected("beside the header's float pixel data");
+    }
+    if need(header) == PixelNeed::Never && header.pixels.rows.is_none() {
+        return unexpected("of this SOP Class");
     }
     with_payload(header, payload, limits)
 }
 
-/// Returns true where a header is an instance by itself.
+/// Returns true where a header is an instance by itself: it carries its pixels, or its SOP Class
+/// has none, or may have none and the header describes none.
 #[must_use]
 pub fn is_header_only(header: &Header) -> bool {
-    header.inline_pixels.is_some() || sop_class::pixels(&header.sop_class) == PixelNeed::Never
+    let carries = header.inline_pixels.is_some() || header.float_pixels;
+    carries
+        || match need(header) {
+            PixelNeed::Never => true,
+            PixelNeed::Optional => header.pixels.rows.is_none(),
+            PixelNeed::Needed | PixelNeed::Unknown => false,
+        }
+}
+
+fn need(header: &Header) -> PixelNeed {
+    sop_class::pixels(&header.sop_class)
 }
 
 /// Assembles an instance of its header alone.
@@ -53,14 +69,9 @@ pub fn header_only(header: &Header, limits: &PayloadLimits) -> Result<Instance, 
     }
 }
 
+/// An empty image half is as good as none, and says besides that there are no pixels to come.
 fn without_payload(header: &Header, limits: &PayloadLimits) -> Result<Instance, Rejection> {
-    let complete = match sop_class::pixels(&header.sop_class) {
-        PixelNeed::Never | PixelNeed::Optional => true,
-        PixelNeed::Needed | PixelNeed::Unknown => {
-            header.inline_pixels.is_some() || header.pixels.rows.is_none()
-        }
-    };
-    if complete {
+    if is_header_only(header) || header.pixels.rows.is_none() {
         return header_only(header, limits);
     }
     let detail = "expected pixels for the header's Rows and Columns, got an empty image half";

@@ -83,9 +83,9 @@ impl RunError {
             Self::NoArchives { .. } => {
                 Some("name a folder or prefix that holds archives, or one archive")
             }
-            Self::Books(_) | Self::Internal(_) => {
-                Some("this is a bug; please report it with the report.json")
-            }
+            Self::Books(_) | Self::Internal(_) => Some(
+                "this is a bug; please report it, with report.json but without its examples: they name instances",
+            ),
             Self::Io { .. } | Self::Invalid { .. } | Self::LockLost | Self::Stopped => None,
         }
     }

@@ -115,7 +115,7 @@ impl Layout {
                     );
                 }
                 Part::Hash => {
-                    key.push_str(&format!("{:04x}", Fingerprint::of(&header.uid).0 >> 112))
+                    key.push_str(&format!("{:04x}", Fingerprint::of(&header.uid).0 >> 112));
                 }
             }
         }

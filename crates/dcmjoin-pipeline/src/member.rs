@@ -30,8 +30,8 @@ pub enum Role {
 #[must_use]
 pub fn role(name: &str, half: Half) -> Role {
     let base = name.rsplit('/').next().unwrap_or(name);
-    // Hidden files and the resource forks that macOS adds.
-    if base.starts_with('.') {
+    // The resource forks that macOS adds have the names of their files.
+    if base.starts_with("._") {
         return Role::Junk;
     }
     let numbers = base.bytes().take_while(|byte| byte.is_ascii_digit() || *byte == b'.').count();

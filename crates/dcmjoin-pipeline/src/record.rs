@@ -39,6 +39,7 @@ pub enum Record {
 
 /// The stored form: borrows what it can, so that nothing is copied on the way to the compressor.
 #[derive(Serialize, Deserialize)]
+#[expect(clippy::large_enum_variant, reason = "one lives at a time, on the stack")]
 enum Stored<'a> {
     Header {
         uid: Uid,
@@ -48,6 +49,7 @@ enum Stored<'a> {
         transfer_syntax: Option<TransferSyntax>,
         pixels: PixelDescription,
         inline_pixels: Option<&'a [u8]>,
+        float_pixels: bool,
         data_set: &'a [u8],
         pixel_data_at: u64,
         warnings: Warnings,
@@ -89,6 +91,7 @@ impl Record {
                 transfer_syntax,
                 pixels,
                 inline_pixels,
+                float_pixels,
                 data_set,
                 pixel_data_at,
                 warnings,
@@ -102,6 +105,7 @@ impl Record {
                     transfer_syntax,
                     pixels,
                     inline_pixels: inline_pixels.map(|slice| bytes.slice_ref(slice)),
+                    float_pixels,
                     data_set: bytes.slice_ref(data_set),
                     pixel_data_at: usize::try_from(pixel_data_at).unwrap_or(usize::MAX),
                     warnings,
@@ -130,6 +134,7 @@ fn stored(header: &Header, origin: Origin) -> Stored<'_> {
         transfer_syntax: header.transfer_syntax,
         pixels: header.pixels.clone(),
         inline_pixels: header.inline_pixels.as_deref(),
+        float_pixels: header.float_pixels,
         data_set: &header.data_set,
         pixel_data_at: header.pixel_data_at as u64,
         warnings: header.warnings.clone(),

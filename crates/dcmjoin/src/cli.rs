@@ -70,7 +70,7 @@ pub(crate) enum Command {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Sources")]
 pub(crate) struct Sources {
-    /// Metadata archives: a folder, file://, s3://bucket/prefix, one archive, or @manifest with one
+    /// Metadata archives: a folder, `file://`, `s3://bucket/prefix`, one archive, or @manifest with one
     /// archive a line; repeatable
     #[arg(long, required = true, value_name = "SRC")]
     pub(crate) metadata: Vec<Source>,
@@ -101,7 +101,7 @@ pub(crate) struct Resources {
 pub(crate) struct RunArgs {
     #[command(flatten)]
     pub(crate) sources: Sources,
-    /// Where instances go: a folder, file:// or s3://bucket/prefix
+    /// Where instances go: a folder, `file://` or `s3://bucket/prefix`
     #[arg(long, value_name = "DST")]
     pub(crate) output: Location,
     /// Also write the report to this file

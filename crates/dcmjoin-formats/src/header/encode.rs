@@ -136,8 +136,11 @@ impl<'a> Encoder<'a> {
             self.warnings.note(WarningCode::OffsetTableRebuilt);
             return Ok(true);
         }
-        if FLOAT_PIXELS.contains(&tag) && elsewhere {
-            return Ok(true);
+        if FLOAT_PIXELS.contains(&tag) {
+            // What lies elsewhere is told apart from what is not there: an image half would be
+            // written as (7FE0,0010), and that would be wrong.
+            self.facts.float_pixels = !elsewhere;
+            return Ok(elsewhere && !matches!(element.value, Value::Elsewhere));
         }
         if tag != PIXEL_DATA {
             return Ok(false);

@@ -20,6 +20,8 @@ pub(super) struct Facts {
     pub(super) pixels: PixelDescription,
     /// The value of pixel data that stood in the document.
     pub(super) inline_pixels: Option<Vec<u8>>,
+    /// The document carries (7FE0,0008) or (7FE0,0009).
+    pub(super) float_pixels: bool,
     /// Where pixel data belongs.
     pub(super) pixel_data_at: Option<usize>,
 }

@@ -49,6 +49,17 @@ pub(super) enum NotFinite {
     MinusInfinity,
 }
 
+impl NotFinite {
+    /// Returns the token as it stands in the document.
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::NaN => "NaN",
+            Self::Infinity => "Infinity",
+            Self::MinusInfinity => "-Infinity",
+        }
+    }
+}
+
 /// A JSON value without parts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Token {

@@ -72,6 +72,9 @@ pub struct Header {
     /// Pixel data that the document itself carried in (7FE0,0010) `InlineBinary`: native bytes, or
     /// an encapsulated value.
     pub inline_pixels: Option<Bytes>,
+    /// The data set holds float or double float pixel data, (7FE0,0008) or (7FE0,0009): the
+    /// instance has its pixels, and takes no others (PS3.3 C.7.6.24).
+    pub float_pixels: bool,
     /// The data set in Explicit VR Little Endian, in tag order, without group 0002, group lengths,
     /// pixel data (7FE0,0010) and extended offset tables (7FE0,0001), (7FE0,0002).
     pub data_set: Bytes,
@@ -182,6 +185,7 @@ impl Transcoder {
             series: facts.series,
             pixels: facts.pixels,
             inline_pixels: facts.inline_pixels.map(Bytes::from),
+            float_pixels: facts.float_pixels,
             data_set: Bytes::copy_from_slice(&self.buffers.out),
             pixel_data_at: facts.pixel_data_at.unwrap_or(self.buffers.out.len()),
             warnings,

@@ -45,7 +45,7 @@ impl Encoder<'_> {
             Token::Number(span) => self.typed(span.of(document), vr, form),
             Token::Bool(true) => self.typed("true", vr, form),
             Token::Bool(false) => self.typed("false", vr, form),
-            Token::NotFinite(_) => self.typed("NaN", vr, form),
+            Token::NotFinite(which) => self.typed(which.as_str(), vr, form),
         }
     }
 

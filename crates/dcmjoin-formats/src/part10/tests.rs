@@ -43,6 +43,7 @@ fn header(pixels: PixelDescription) -> Header {
         transfer_syntax: None,
         pixels,
         inline_pixels: None,
+        float_pixels: false,
         data_set: data_set.into(),
         pixel_data_at,
         warnings: Warnings::default(),

@@ -7,7 +7,7 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 use dcmjoin_index::{Fact, FactRuns, Outcome};
-use dcmjoin_model::{Books, Half};
+use dcmjoin_model::{Books, Half, Reason, Rejection};
 use dcmjoin_objects::{Meter, PutMode};
 use tokio::task::JoinSet;
 
@@ -126,10 +126,16 @@ impl Close<'_> {
         claimed: &Fact,
     ) -> Result<Outcome, RunError> {
         let paired = self.paired_at(claimed)?;
+        let in_output = matches!(claimed.outcome, Outcome::Published | Outcome::AlreadyThere);
         for candidate in candidates {
-            let Ok(instance) = self.assembled(&paired, candidate).await else { continue };
+            let instance = match self.assembled(&paired, candidate).await {
+                Ok(instance) => instance,
+                Err(rejection) if rejection.reason == Reason::ArchiveUnreadable => {
+                    return self.unsettled(same, claimed, candidate, rejection);
+                }
+                Err(_) => continue,
+            };
             self.conflict(same, candidate)?;
-            let in_output = matches!(claimed.outcome, Outcome::Published | Outcome::AlreadyThere);
             if in_output && candidate.digest == claimed.digest {
                 return Ok(claimed.outcome);
             }
@@ -140,6 +146,20 @@ impl Close<'_> {
         Ok(Outcome::Rejected)
     }
 
+    /// A candidate can no longer be read, so nobody knows who wins: what the first image came to
+    /// stands, the run is not committed, and the next one settles it.
+    fn unsettled(
+        &mut self,
+        same: &[Fact],
+        claimed: &Fact,
+        candidate: &Fact,
+        rejection: Rejection,
+    ) -> Result<Outcome, RunError> {
+        self.run.broken(Half::Image, candidate.archive, rejection)?;
+        self.conflict(same, claimed)?;
+        Ok(claimed.outcome)
+    }
+
     fn paired_at(&self, fact: &Fact) -> Result<Paired, RunError> {
         let slots = self.headers.index.probe(fact.fingerprint);
         let slot = slots.into_iter().find(|&slot| self.headers.index.place(slot).0 == fact.place);
@@ -147,15 +167,11 @@ impl Close<'_> {
             .at(slot.ok_or_else(|| RunError::Internal("a claimed header is gone".to_owned()))?)
     }
 
-    async fn payload(&self, fact: &Fact) -> Result<Bytes, dcmjoin_model::Rejection> {
+    async fn payload(&self, fact: &Fact) -> Result<Bytes, Rejection> {
         read_again(&self.run.reading, &self.run.images[fact.archive as usize], fact).await
     }
 
-    async fn assembled(
-        &self,
-        paired: &Paired,
-        fact: &Fact,
-    ) -> Result<Instance, dcmjoin_model::Rejection> {
+    async fn assembled(&self, paired: &Paired, fact: &Fact) -> Result<Instance, Rejection> {
         let payload = self.payload(fact).await?;
         assemble::pair(&paired.header, payload, &self.run.config.limits.payload)
     }

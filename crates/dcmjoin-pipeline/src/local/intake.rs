@@ -96,10 +96,10 @@ impl Intake {
         let origin = Origin { archive, offset: member.range.start, length: member.range.len() };
         let digest = digest(&bytes);
         let bytes_max = self.run.config.limits.metadata_member_bytes_max;
-        let transcoded = compressed::plain(bytes, bytes_max)
+        let header = compressed::plain(bytes, bytes_max)
             .and_then(|(document, _)| transcoder.transcode(&document))
             .and_then(|header| same_uid(uid, &header).map(|()| header));
-        let header = match transcoded {
+        let header = match header {
             Ok(header) => header,
             Err(rejection) => return Ok(Err(rejection)),
         };

@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Instant, SystemTime};
 
 use dcmjoin_index::FactRuns;
-use dcmjoin_model::{Half, Ignored, Reason, Side};
+use dcmjoin_model::{Half, Ignored, Reason, Rejection, Side};
 use dcmjoin_objects::{Object, Root, Stores};
 use tempfile::TempDir;
 use tokio::task::JoinSet;
@@ -290,36 +290,26 @@ impl Run {
                     rejection,
                 ))?;
             }
-            Found::Broken(rejection) => {
-                let object = &self.archives(half)[archive as usize];
-                tracing::warn!(
-                    side = half.as_str(),
-                    archive,
-                    reason = rejection.reason.code(),
-                    "archive is broken"
-                );
-                let mut tallies = self.tallies.lock().unwrap_or_else(PoisonError::into_inner);
-                match rejection.reason {
-                    Reason::ArchiveUnreadable => tallies.broken.unreadable += 1,
-                    _ => tallies.broken.damaged += 1,
-                }
-                drop(tallies);
-                let lies = Lies {
-                    archive: Arc::clone(object.url()),
-                    member: None,
-                    offset: 0,
-                    length: object.size(),
-                };
-                self.rows.rejected.push(&RejectedRow::of_half(
-                    half,
-                    Scope::Archive,
-                    None,
-                    lies,
-                    rejection,
-                ))?;
-            }
+            Found::Broken(rejection) => self.broken(half, archive, rejection)?,
         }
         Ok(())
+    }
+
+    /// Accounts for an archive that cannot be read to its end.
+    fn broken(&self, half: Half, archive: u32, rejection: Rejection) -> Result<(), RunError> {
+        let reason = rejection.reason;
+        tracing::warn!(side = half.as_str(), archive, reason = reason.code(), "archive is broken");
+        let mut tallies = self.tallies.lock().unwrap_or_else(PoisonError::into_inner);
+        match reason {
+            Reason::ArchiveUnreadable => tallies.broken.unreadable += 1,
+            _ => tallies.broken.damaged += 1,
+        }
+        drop(tallies);
+        let object = &self.archives(half)[archive as usize];
+        let archive = Arc::clone(object.url());
+        let lies = Lies { archive, member: None, offset: 0, length: object.size() };
+        let row = RejectedRow::of_half(half, Scope::Archive, None, lies, rejection);
+        self.rows.rejected.push(&row)
     }
 
     fn archive_done(&self, half: Half, archive: u32, tally: &SideTally) {
