@@ -51,8 +51,32 @@ def written(document):
     return buffer.getvalue()
 
 
+def character_sets():
+    """A data set for each character set, with all its characters outside ASCII."""
+    single = bytes(range(0xA0, 0x100))
+    double = b"".join(
+        bytes((lead, trail))
+        for lead in range(0xB0, 0xF8)
+        for trail in range(0xA1, 0xFF)
+    )
+    numbers = (13, 100, 101, 109, 110, 126, 127, 138, 144, 148, 166)
+    terms = {f"ISO_IR {number}": single for number in numbers}
+    terms |= {"GBK": double, "GB18030": double, "ISO_IR 192": "ÄЖ山😀\u0085".encode()}
+    for term, characters in terms.items():
+        codec = pydicom.charset.python_encoding[term]
+        dataset = pydicom.Dataset()
+        dataset.SpecificCharacterSet = term
+        dataset.SOPClassUID = "1.2.840.10008.5.1.4.1.1.7"
+        dataset.SOPInstanceUID = "1.2.3"
+        dataset.TextValue = characters.decode(codec, errors="ignore")
+        yield f"charset {term}", dataset
+
+
 def export(folder):
     count = 0
+    for name, dataset in character_sets():
+        (folder / f"{name}.json").write_text(dataset.to_json())
+        (folder / f"{name}.dcm").write_bytes(written(dataset.to_json()))
     for at, path in enumerate(sources()):
         name = f"{at:03}_{path.name}"
         try:

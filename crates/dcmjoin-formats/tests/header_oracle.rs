@@ -6,6 +6,8 @@
 //! Needs a Python with `pydicom==3.0.2` and `pydicom-data`: `DCMJOIN_PYTHON`, or else `python3`.
 //! Without it the test fails; it is never skipped.
 
+#![expect(clippy::unwrap_used, reason = "the helpers of a test may panic")]
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -57,12 +59,13 @@ fn oracle(command: &str, folder: &Path) -> String {
         .arg(command)
         .arg(folder)
         .output()
-        .unwrap_or_else(|error| panic!("run {python:?}: {error}"));
+        .unwrap_or_else(|error| panic!("run {}: {error}", python.display()));
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(
         output.status.success(),
-        "{python:?} with pydicom==3.0.2 and pydicom-data, {command}:\n{text}\n{errors}"
+        "{} with pydicom==3.0.2 and pydicom-data, {command}:\n{text}\n{errors}",
+        python.display()
     );
     text
 }
