@@ -36,7 +36,7 @@ warnings! {
     JsonNan = "json_nan";
     /// A lone surrogate escape, replaced by U+FFFD.
     JsonLoneSurrogate = "json_lone_surrogate";
-    /// An element key that was a keyword, or had punctuation.
+    /// A key in another form: a keyword, a tag with punctuation, a member's name in another case.
     KeyForm = "key_form";
     /// A key that stood twice; the last one counts.
     KeyDuplicate = "key_duplicate";
@@ -125,7 +125,7 @@ warnings! {
     CodestreamUnterminated = "codestream_unterminated";
     /// A frame in several fragments, kept so.
     FrameFragmented = "frame_fragmented";
-    /// An offset table that did not fit its fragments was rebuilt.
+    /// An offset table that the header carried, or that did not fit its fragments, was rebuilt.
     OffsetTableRebuilt = "offset_table_rebuilt";
     /// The header names another transfer syntax than the payload's bytes show; the bytes count.
     TransferSyntaxDiffers = "transfer_syntax_differs";

@@ -28,11 +28,7 @@ pub(super) struct Decimal {
 impl Decimal {
     /// Reads `[+-]digits[.digits][e[+-]digits]`; one of the two runs of digits may be missing.
     pub(super) fn parse(text: &str) -> Option<Self> {
-        let (negative, unsigned) = match text.as_bytes() {
-            [b'-', rest @ ..] => (true, rest),
-            [b'+', rest @ ..] => (false, rest),
-            rest => (false, rest),
-        };
+        let (negative, unsigned) = split_sign(text.as_bytes());
         let mantissa = unsigned.iter().position(|byte| matches!(byte, b'e' | b'E'));
         let (mantissa, exponent) = match mantissa {
             Some(at) => (&unsigned[..at], parse_exponent(&unsigned[at + 1..])?),
@@ -44,7 +40,7 @@ impl Decimal {
             return None;
         }
         let mut number = Self { negative, digits: [0; DIGITS], count: 0, more: false, exponent };
-        number.exponent = number.exponent.saturating_add(point as i64);
+        number.exponent = number.exponent.saturating_add(i64::try_from(point).ok()?);
         for &digit in mantissa[..point].iter().chain(fraction) {
             number.push(digit)?;
         }
@@ -135,8 +131,8 @@ impl Decimal {
 
     /// Writes `123.45`; something too long for a DS where the exponent is far from zero.
     fn fixed(&self) -> String {
-        const FAR: i64 = DS_CHARS_MAX as i64;
-        const NEAR: i64 = -FAR;
+        const NEAR: i64 = -16;
+        const FAR: i64 = 16;
         let (sign, digits) = (self.sign(), self.text());
         match self.exponent {
             _ if self.count == 0 => format!("{sign}0"),
@@ -167,13 +163,18 @@ impl Decimal {
     }
 }
 
+/// Returns whether a number is negative, and what follows its sign.
+fn split_sign(text: &[u8]) -> (bool, &[u8]) {
+    match text.split_first() {
+        Some((b'-', rest)) => (true, rest),
+        Some((b'+', rest)) => (false, rest),
+        _ => (false, text),
+    }
+}
+
 /// Reads an exponent; one beyond 18 digits saturates.
 fn parse_exponent(text: &[u8]) -> Option<i64> {
-    let (negative, digits) = match text {
-        [b'-', rest @ ..] => (true, rest),
-        [b'+', rest @ ..] => (false, rest),
-        rest => (false, rest),
-    };
+    let (negative, digits) = split_sign(text);
     if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
         return None;
     }

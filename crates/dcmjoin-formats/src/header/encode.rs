@@ -22,7 +22,7 @@ use super::vr::{Form, Vr};
 const TRANSFER_SYNTAX: u32 = 0x0002_0010;
 /// (0008,0005) Specific Character Set.
 const CHARACTER_SET: u32 = 0x0008_0005;
-/// (7FE0,0001) to (7FE0,0003): the extended offset table, its lengths, and the total length.
+/// (7FE0,0001) to (7FE0,0003): the extended offset table, its lengths, and the length of all.
 const OFFSET_TABLES: std::ops::RangeInclusive<u32> = 0x7FE0_0001..=0x7FE0_0003;
 /// (7FE0,0008) and (7FE0,0009): float and double float pixel data.
 const FLOAT_PIXELS: std::ops::RangeInclusive<u32> = 0x7FE0_0008..=0x7FE0_0009;
@@ -130,8 +130,11 @@ impl<'a> Encoder<'a> {
             }
             return Ok(true);
         }
-        let elsewhere =
-            matches!(element.value, Value::Absent | Value::Elsewhere | Value::One(Token::Null));
+        let elsewhere = match element.value {
+            Value::Absent | Value::Elsewhere | Value::One(Token::Null) => true,
+            Value::One(Token::Text(text)) => text.span.len() == 0,
+            _ => false,
+        };
         if OFFSET_TABLES.contains(&tag) {
             self.warnings.note(WarningCode::OffsetTableRebuilt);
             return Ok(true);
@@ -179,10 +182,10 @@ impl<'a> Encoder<'a> {
     /// Makes a level the innermost one; its character set holds for it and what it contains.
     fn enter(&mut self, level: Level) {
         self.scopes.push(level);
-        if self.policy == Policy::Declared {
-            if let Some(element) = self.tape.find(level, CHARACTER_SET) {
-                self.charset = Charset::from_declaration(&self.declaration(element.value));
-            }
+        if self.policy == Policy::Declared
+            && let Some(element) = self.tape.find(level, CHARACTER_SET)
+        {
+            self.charset = Charset::from_declaration(&self.declaration(element.value));
         }
     }
 
@@ -328,7 +331,7 @@ impl<'a> Encoder<'a> {
             }
             _ => 1,
         };
-        if (self.out.len() - start) % width == 0 {
+        if (self.out.len() - start).is_multiple_of(width) {
             return Ok(());
         }
         let what = "InlineBinary is not a whole number of values";
@@ -342,12 +345,12 @@ impl<'a> Encoder<'a> {
                 let tape = self.tape;
                 tape.items(run).iter().try_for_each(|&item| self.item(element.tag, item))
             }
-            value => self.each(element.tag, value, |this, _, token| match token {
-                Token::Null => this.item(element.tag, Level::NULL),
-                _ => {
-                    let what = "an item that is not an object";
-                    Err(Halt::reject_element(Reason::JsonShape, element.tag, what))
+            value => self.each(element.tag, value, |this, _, token| {
+                if token == Token::Null {
+                    return this.item(element.tag, Level::NULL);
                 }
+                let what = "an item that is not an object";
+                Err(Halt::reject_element(Reason::JsonShape, element.tag, what))
             }),
         }
     }

@@ -159,6 +159,35 @@ impl<'a> Lexer<'a> {
         }
     }
 
+    /// Takes `literal` if it comes next, after white space: a shortcut for what most documents
+    /// have, so that the general way is not taken for it.
+    #[inline]
+    pub(super) fn take_literal(&mut self, literal: &[u8]) -> bool {
+        self.peek();
+        let found = self.rest().starts_with(literal);
+        self.at += if found { literal.len() } else { 0 };
+        found
+    }
+
+    /// Takes a string of `N` characters if one comes next that has no quotes and no escapes;
+    /// `accept` makes something of it, or refuses it. A shortcut like [`Self::take_literal`].
+    #[inline]
+    pub(super) fn take_short<const N: usize, T>(
+        &mut self,
+        accept: impl FnOnce([u8; N]) -> Option<T>,
+    ) -> Option<T> {
+        self.peek();
+        let (text, rest) = self.rest().strip_prefix(b"\"")?.split_first_chunk::<N>()?;
+        let taken = accept(*text).filter(|_| rest.first() == Some(&b'"'))?;
+        self.at += N + 2;
+        Some(taken)
+    }
+
+    #[inline]
+    fn rest(&self) -> &'a [u8] {
+        self.bytes.get(self.at..).unwrap_or_default()
+    }
+
     /// Takes a string.
     #[inline]
     pub(super) fn string(&mut self) -> Step<Text> {
@@ -187,10 +216,10 @@ impl<'a> Lexer<'a> {
     fn skip_plain(&mut self) {
         const ONES: u64 = u64::from_ne_bytes([0x01; 8]);
         const HIGHS: u64 = u64::from_ne_bytes([0x80; 8]);
-        while let Some(chunk) = self.bytes.get(self.at..).and_then(<[u8]>::first_chunk::<8>) {
+        while let Some(chunk) = self.rest().first_chunk::<8>() {
             let word = u64::from_le_bytes(*chunk);
-            let quote = word ^ (ONES * b'"' as u64);
-            let backslash = word ^ (ONES * b'\\' as u64);
+            let quote = word ^ (ONES * u64::from(b'"'));
+            let backslash = word ^ (ONES * u64::from(b'\\'));
             // A zero byte, or a byte below 0x20, borrows into its high bit; bytes that had their
             // high bit set are masked out. The lowest flagged byte is exact.
             let flags = (quote.wrapping_sub(ONES) & !quote)
@@ -347,11 +376,12 @@ fn decode_escape(bytes: &[u8]) -> (char, usize) {
 fn decode_unicode(bytes: &[u8]) -> (char, usize) {
     let unit = |at: usize| bytes.get(at..at + 4).and_then(code_unit);
     let Some(first) = unit(2) else { return (char::REPLACEMENT_CHARACTER, bytes.len()) };
-    if (0xD800..0xDC00).contains(&first) && bytes.get(6..8) == Some(b"\\u") {
-        if let Some(second @ 0xDC00..0xE000) = unit(8) {
-            let scalar = 0x1_0000 + ((first - 0xD800) << 10) + (second - 0xDC00);
-            return (char::from_u32(scalar).unwrap_or(char::REPLACEMENT_CHARACTER), 12);
-        }
+    if (0xD800..0xDC00).contains(&first)
+        && bytes.get(6..8) == Some(b"\\u")
+        && let Some(second @ 0xDC00..0xE000) = unit(8)
+    {
+        let scalar = 0x1_0000 + ((first - 0xD800) << 10) + (second - 0xDC00);
+        return (char::from_u32(scalar).unwrap_or(char::REPLACEMENT_CHARACTER), 12);
     }
     (char::from_u32(first).unwrap_or(char::REPLACEMENT_CHARACTER), 6)
 }

@@ -76,7 +76,8 @@ pub struct Header {
     /// instance has its pixels, and takes no others (PS3.3 C.7.6.24).
     pub float_pixels: bool,
     /// The data set in Explicit VR Little Endian, in tag order, without group 0002, group lengths,
-    /// pixel data (7FE0,0010) and extended offset tables (7FE0,0001), (7FE0,0002).
+    /// pixel data (7FE0,0010) and the extended offset table with its lengths (7FE0,0001) to
+    /// (7FE0,0003).
     pub data_set: Bytes,
     /// Where in `data_set` the pixel data element belongs.
     pub pixel_data_at: usize,

@@ -15,7 +15,7 @@ impl Creators {
     /// Takes the next element; returns false for a private one whose block nobody has reserved.
     pub(super) fn admit(&mut self, element: &Element) -> bool {
         let group = element.tag >> 16;
-        if group % 2 == 0 {
+        if group.is_multiple_of(2) {
             return true;
         }
         if group != self.group {

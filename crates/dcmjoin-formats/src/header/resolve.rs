@@ -98,7 +98,7 @@ impl Encoder<'_> {
         match choice {
             Choice::UsSs => self.signed_or_not(element),
             Choice::ObOw => self.bytes_or_words(element.tag),
-            Choice::UsOw | Choice::UsSsOw => self.numbers_or_words(element),
+            Choice::UsOw | Choice::UsSsOw => numbers_or_words(element.value),
         }
     }
 
@@ -119,16 +119,6 @@ impl Encoder<'_> {
             _ => self.integer_in_scope(BITS_ALLOCATED),
         };
         if bits.is_some_and(|bits| bits <= 8) { Vr::OB } else { Vr::OW }
-    }
-
-    /// Look-up table data: words, unless there are few enough numbers for US.
-    fn numbers_or_words(&self, element: &Element) -> Vr {
-        match element.value {
-            Value::One(Token::Number(_)) => Vr::US,
-            // Each number takes two bytes there, and at least two here.
-            Value::Several(span) if span.len() <= US_BYTES_MAX => Vr::US,
-            _ => Vr::OW,
-        }
     }
 
     /// Returns the VR of the other sign where Pixel Representation and the dictionary call for it:
@@ -170,5 +160,15 @@ impl Encoder<'_> {
             }
             _ => false,
         }
+    }
+}
+
+/// Look-up table data: words, unless there are few enough numbers for US.
+fn numbers_or_words(value: Value) -> Vr {
+    match value {
+        Value::One(Token::Number(_)) => Vr::US,
+        // Each number takes two bytes there, and at least two here.
+        Value::Several(span) if span.len() <= US_BYTES_MAX => Vr::US,
+        _ => Vr::OW,
     }
 }

@@ -128,7 +128,10 @@ impl Encoder<'_> {
                 this.out.push(b'\\');
             }
             match token {
-                Token::Number(span) => this.decimal(span.of(this.document)),
+                Token::Number(span) => {
+                    this.decimal(span.of(this.document));
+                    Ok(())
+                }
                 Token::Text(text) if !text.escaped && text.span.len() <= DS_CHARS_MAX => {
                     this.number_string(text.span.of(this.document))
                 }
@@ -139,19 +142,15 @@ impl Encoder<'_> {
     }
 
     #[inline]
-    fn decimal(&mut self, text: &str) -> Step<()> {
+    fn decimal(&mut self, text: &str) {
         if text.len() <= DS_CHARS_MAX {
             self.out.extend_from_slice(text.as_bytes());
-            return Ok(());
-        }
-        let rounded = Decimal::parse(text).and_then(Decimal::to_ds);
-        if let Some(rounded) = rounded {
+        } else if let Some(rounded) = Decimal::parse(text).and_then(Decimal::to_ds) {
             self.warnings.note(WarningCode::DecimalRounded);
             self.out.extend_from_slice(rounded.as_bytes());
         } else {
             self.warnings.note(WarningCode::ValueEmptied);
         }
-        Ok(())
     }
 
     fn long_decimal_string(&mut self, text: Text) -> Step<()> {
@@ -164,7 +163,8 @@ impl Encoder<'_> {
                 trimmed
             });
         }
-        self.decimal(trimmed)
+        self.decimal(trimmed);
+        Ok(())
     }
 
     /// Writes a number that came as a string, as it is; the words for numbers that are not finite
@@ -197,7 +197,10 @@ impl Encoder<'_> {
                 this.out.push(b'\\');
             }
             match token {
-                Token::Number(span) => this.integer_string(span.of(this.document)),
+                Token::Number(span) => {
+                    this.integer_string(span.of(this.document));
+                    Ok(())
+                }
                 Token::Text(text) => {
                     let decoded = characters(this.document, text);
                     if decoded.len() > IS_CHARS_MAX && decoded.trim().len() > IS_CHARS_MAX {
@@ -215,7 +218,7 @@ impl Encoder<'_> {
     }
 
     #[inline]
-    fn integer_string(&mut self, text: &str) -> Step<()> {
+    fn integer_string(&mut self, text: &str) {
         if text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-') {
             if text.len() > IS_CHARS_MAX {
                 self.warnings.note(WarningCode::TextTooLong);
@@ -227,7 +230,6 @@ impl Encoder<'_> {
         } else {
             self.warnings.note(WarningCode::ValueEmptied);
         }
-        Ok(())
     }
 
     /// Writes PN values (PS3.5 6.2.1.1, PS3.18 F.2.2).

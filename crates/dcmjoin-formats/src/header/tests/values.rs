@@ -1,5 +1,7 @@
 //! Pitfalls 1 to 16: values.
 
+use std::fmt::Write as _;
+
 use dcmjoin_model::{Reason, WarningCode::*};
 
 use super::{check, check_rejected, document, transcode};
@@ -286,7 +288,7 @@ fn pitfall_16_ambiguous_vr() {
         let mut elements = vec![(tag, expect.0, expect.1)];
         for &other in more {
             let (name, number) = other.split_once('=').unwrap();
-            members += &format!(r#","{name}":{{"vr":"US","Value":[{number}]}}"#);
+            write!(members, r#","{name}":{{"vr":"US","Value":[{number}]}}"#).unwrap();
             let bytes: &[u8] =
                 if number == "16" { b"\x10\0" } else { &[number.as_bytes()[0] - 48, 0] };
             let bytes: &'static [u8] = bytes.to_vec().leak();

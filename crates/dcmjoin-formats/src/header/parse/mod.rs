@@ -9,14 +9,16 @@
 //! `json_limit`. Recursion is one step a level of items, within
 //! [`HeaderLimits::depth_max`](super::HeaderLimits::depth_max).
 
+mod value;
+
 use std::borrow::Cow;
 
 use dcmjoin_model::{Reason, WarningCode, Warnings};
 
 use super::dictionary::{Choice, Rule};
 use super::halt::{Halt, Step, TagName};
-use super::key::Key;
-use super::lexer::{Lexer, Met, Span, Text, Token, unescape};
+use super::key::{self, Key};
+use super::lexer::{Lexer, Met, Text, Token, unescape};
 use super::options::{DEPTH_CEILING, HeaderLimits};
 use super::tape::{Element, Level, Open, Tape, Value};
 use super::vr::Vr;
@@ -124,7 +126,7 @@ impl Parser<'_> {
         }
     }
 
-    /// Reads `[{…}]`, the form of a DICOMweb response with one instance.
+    /// Reads `[{…}]`, the form of a response of a web service with one instance.
     fn array_of_one(&mut self) -> Step<Level> {
         self.lexer.expect(b'[', "an array")?;
         if self.lexer.peek() != Some(b'{') {
@@ -192,33 +194,57 @@ impl Parser<'_> {
     }
 
     /// Reads one member of a data set.
+    #[inline]
     fn member(&mut self) -> Step<()> {
-        let name = self.lexer.string()?;
-        self.lexer.expect(b':', "a colon")?;
-        let tag = match Key::parse(&characters(self.document, name)) {
-            Key::Tag(tag) => tag,
-            Key::OtherForm(tag) => {
-                self.warnings.note(WarningCode::KeyForm);
-                tag
-            }
-            Key::Unknown => return self.unknown_member(),
-        };
+        let Some(tag) = self.key()? else { return self.unknown_member() };
         self.count_record()?;
         let (vr, value) = match self.lexer.peek() {
             Some(b'{') => self.element(tag)?,
-            Some(b'n') => {
-                self.lexer.token()?;
-                self.warnings.note(WarningCode::ValueNull);
-                self.warnings.note(WarningCode::VrMissing);
-                (None, Value::Absent)
-            }
-            _ => {
-                let what = format!("{}: expected an object", TagName(tag));
-                return Err(Halt::shape(&what, self.lexer.at));
-            }
+            _ => self.bare_element(tag)?,
         };
         self.tape.push_element(Element { tag, vr, value });
         Ok(())
+    }
+
+    /// Reads a member's name and colon; returns `None` for what no tag names.
+    #[inline]
+    fn key(&mut self) -> Step<Option<u32>> {
+        let tag = match self.lexer.take_short::<8, _>(|name| key::hexadecimal(&name)) {
+            Some(tag) => Some(tag),
+            None => self.other_key()?,
+        };
+        self.lexer.expect(b':', "a colon")?;
+        Ok(tag)
+    }
+
+    #[cold]
+    fn other_key(&mut self) -> Step<Option<u32>> {
+        let name = self.lexer.string()?;
+        Ok(match Key::parse(&characters(self.document, name)) {
+            Key::Tag(tag) => Some(tag),
+            Key::OtherForm(tag) => {
+                self.warnings.note(WarningCode::KeyForm);
+                Some(tag)
+            }
+            Key::Unknown => None,
+        })
+    }
+
+    /// Reads what stands in an element's place: `null` has no value to lose, all else may.
+    #[cold]
+    fn bare_element(&mut self, tag: u32) -> Step<(Option<Rule>, Value)> {
+        if self.lexer.peek() != Some(b'n') {
+            return Err(self.shape(tag, "expected an object"));
+        }
+        self.lexer.token()?;
+        self.warnings.note(WarningCode::ValueNull);
+        self.warnings.note(WarningCode::VrMissing);
+        Ok((None, Value::Absent))
+    }
+
+    #[cold]
+    fn shape(&self, tag: u32, what: &str) -> Halt {
+        Halt::shape(&format!("{}: {what}", TagName(tag)), self.lexer.at)
     }
 
     /// Passes over a member that no tag names, unless it may be an element.
@@ -248,17 +274,16 @@ impl Parser<'_> {
         self.settle(tag, &draft).map(|value| (draft.vr, value))
     }
 
+    #[inline]
     fn element_member(&mut self, tag: u32, draft: &mut Draft) -> Step<()> {
-        let name = self.lexer.string()?;
+        let member = if self.lexer.take_literal(b"\"vr\"") {
+            Some(Member::Vr)
+        } else if self.lexer.take_literal(b"\"Value\"") {
+            Some(Member::Value)
+        } else {
+            self.other_member()?
+        };
         self.lexer.expect(b':', "a colon")?;
-        let name = characters(self.document, name);
-        let member = Member::parse(&name).or_else(|| {
-            let member = Member::parse_any_case(&name);
-            if member.is_some() {
-                self.warnings.note(WarningCode::KeyForm);
-            }
-            member
-        });
         let again = match member {
             Some(Member::Vr) => {
                 draft.vr = self.vr()?;
@@ -282,6 +307,20 @@ impl Parser<'_> {
         Ok(())
     }
 
+    fn other_member(&mut self) -> Step<Option<Member>> {
+        let name = self.lexer.string()?;
+        let name = characters(self.document, name);
+        let member = Member::parse(&name);
+        if member.is_some() {
+            return Ok(member);
+        }
+        let member = Member::parse_any_case(&name);
+        if member.is_some() {
+            self.warnings.note(WarningCode::KeyForm);
+        }
+        Ok(member)
+    }
+
     /// Chooses among the forms of a value; two that both have one are ambiguous.
     fn settle(&mut self, tag: u32, draft: &Draft) -> Step<Value> {
         let present = |value: Option<Value>| value.filter(|value| !matches!(value, Value::Absent));
@@ -302,194 +341,32 @@ impl Parser<'_> {
         }
     }
 
+    #[inline]
     fn vr(&mut self) -> Step<Option<Rule>> {
-        let name = match self.lexer.peek() {
-            Some(b'"') => self.lexer.string()?.span.of(self.document),
-            _ => {
-                self.skip()?;
-                ""
-            }
+        match self.lexer.take_short::<2, _>(Vr::from_name) {
+            Some(vr) => Ok(Some(Rule::One(vr))),
+            None => self.other_vr(),
+        }
+    }
+
+    /// Reads a `vr` that is not one: several names, a name in lower case, or nothing of use.
+    #[cold]
+    fn other_vr(&mut self) -> Step<Option<Rule>> {
+        let name = if self.lexer.peek() == Some(b'"') {
+            characters(self.document, self.lexer.string()?)
+        } else {
+            self.skip()?;
+            Cow::Borrowed("")
         };
-        let rule = match <[u8; 2]>::try_from(name.as_bytes()) {
-            Ok(letters) => Vr::from_name(letters).map(Rule::One),
-            Err(_) => Choice::from_name(name).map(Rule::Choice),
-        };
-        if rule.is_some() {
-            return Ok(rule);
+        let letters = <[u8; 2]>::try_from(name.as_bytes()).ok();
+        let choice = Choice::from_name(&name).map(Rule::Choice);
+        let known = choice.or_else(|| letters.and_then(Vr::from_name).map(Rule::One));
+        if known.is_some() {
+            return Ok(known);
         }
         self.warnings.note(WarningCode::VrUnknown);
-        let letters = <[u8; 2]>::try_from(name.as_bytes()).ok();
-        Ok(letters
-            .and_then(|name| Vr::from_name(name.map(|b| b.to_ascii_uppercase())))
-            .map(Rule::One))
-    }
-
-    fn value(&mut self, tag: u32) -> Step<Value> {
-        match self.lexer.peek() {
-            Some(b'[') => self.array(tag),
-            Some(b'{') => {
-                self.warnings.note(WarningCode::ValueScalar);
-                let start = self.lexer.at;
-                self.objects(tag, start, 0, false)
-            }
-            Some(b'n') => {
-                self.lexer.token()?;
-                self.warnings.note(WarningCode::ValueNull);
-                Ok(Value::Absent)
-            }
-            _ => {
-                self.warnings.note(WarningCode::ValueScalar);
-                self.lexer.token().map(Value::One)
-            }
-        }
-    }
-
-    /// Reads the array of a value.
-    fn array(&mut self, tag: u32) -> Step<Value> {
-        self.lexer.expect(b'[', "an array")?;
-        let start = self.lexer.at;
-        let mut count = 0_u32;
-        let mut nulls = 0;
-        if self.lexer.take(b']') {
-            return Ok(Value::Absent);
-        }
-        loop {
-            match self.lexer.peek() {
-                Some(b'{') if nulls == count => return self.objects(tag, start, nulls, true),
-                Some(b'{') => return self.names(tag, start, true),
-                Some(b'[') => {
-                    let what = format!("{}: an array in an array", TagName(tag));
-                    return Err(Halt::shape(&what, self.lexer.at));
-                }
-                _ => {}
-            }
-            let token = self.lexer.token()?;
-            nulls += u32::from(token == Token::Null);
-            count += 1;
-            if !self.lexer.more(b']')? {
-                let end = self.lexer.at - 1;
-                return Ok(match count {
-                    1 => Value::One(token),
-                    _ => Value::Several(Span::new(start, end)),
-                });
-            }
-        }
-    }
-
-    /// Reads objects from the first on: items, or person names if one looks like that. `start` is
-    /// where the values began; `nulls` of them stand before the first object.
-    fn objects(&mut self, tag: u32, start: usize, nulls: u32, in_array: bool) -> Step<Value> {
-        let items = self.tape.open_items();
-        for _ in 0..nulls {
-            self.count_record()?;
-            self.tape.push_item(Level::NULL);
-        }
-        loop {
-            if self.lexer.peek() == Some(b'n') {
-                self.lexer.token()?;
-                self.tape.push_item(Level::NULL);
-            } else if self.is_name() {
-                self.tape.abandon_items(items);
-                return self.names(tag, start, in_array);
-            } else if self.lexer.peek() == Some(b'{') {
-                let level = self.data_set()?;
-                self.tape.push_item(level);
-            } else {
-                let what = format!("{}: an item that is not an object", TagName(tag));
-                return Err(Halt::shape(&what, self.lexer.at));
-            }
-            self.count_record()?;
-            if !in_array || !self.lexer.more(b']')? {
-                return Ok(Value::Items(self.tape.close_items(items)));
-            }
-        }
-    }
-
-    /// Returns true if an object comes next whose first member is a group of a person name.
-    fn is_name(&self) -> bool {
-        let mut ahead = self.lexer.clone();
-        ahead.take(b'{')
-            && ahead.peek() == Some(b'"')
-            && ahead.string().is_ok_and(|key| name_group(key.span.of(self.document)).is_some())
-    }
-
-    /// Passes over the rest of a value that holds person names.
-    fn names(&mut self, tag: u32, start: usize, in_array: bool) -> Step<Value> {
-        loop {
-            if self.lexer.peek() == Some(b'[') {
-                let what = format!("{}: an array in an array", TagName(tag));
-                return Err(Halt::shape(&what, self.lexer.at));
-            }
-            self.skip()?;
-            let end = self.lexer.at;
-            if !in_array || !self.lexer.more(b']')? {
-                return Ok(Value::Names(Span::new(start, end)));
-            }
-        }
-    }
-
-    /// Reads `InlineBinary`: base64 text, by some writers in an array (PS3.18 F.4).
-    fn binary(&mut self, tag: u32) -> Step<Value> {
-        let in_array = self.lexer.take(b'[');
-        if in_array {
-            self.warnings.note(WarningCode::InlineBinaryForm);
-            if self.lexer.take(b']') {
-                return Ok(Value::Absent);
-            }
-        }
-        let value = match self.lexer.peek() {
-            Some(b'"') => Value::Binary(self.lexer.string()?),
-            Some(b'n') => {
-                self.lexer.token()?;
-                self.warnings.note(WarningCode::ValueNull);
-                Value::Absent
-            }
-            _ => {
-                let what = format!("{}: InlineBinary is not text", TagName(tag));
-                return Err(Halt::shape(&what, self.lexer.at));
-            }
-        };
-        if in_array && self.lexer.more(b']')? {
-            let what = format!("{}: more than one InlineBinary", TagName(tag));
-            return Err(Halt::shape(&what, self.lexer.at));
-        }
-        Ok(match value {
-            Value::Binary(text) if text.span.len() == 0 => Value::Absent,
-            other => other,
-        })
-    }
-
-    /// Reads `BulkDataURI` or `DataFragment`; returns whether it points anywhere.
-    fn pointer(&mut self) -> Step<bool> {
-        let start = self.lexer.at;
-        self.skip()?;
-        let text = Span::new(start, self.lexer.at).of(self.document).trim();
-        Ok(!matches!(text, "" | "null" | "\"\"" | "[]"))
-    }
-
-    /// Passes over a value of any kind.
-    fn skip(&mut self) -> Step<()> {
-        let close = match self.lexer.peek() {
-            Some(b'{') => b'}',
-            Some(b'[') => b']',
-            _ => return self.lexer.token().map(|_| ()),
-        };
-        self.descend()?;
-        self.lexer.at += 1;
-        if !self.lexer.take(close) {
-            loop {
-                if close == b'}' {
-                    self.lexer.string()?;
-                    self.lexer.expect(b':', "a colon")?;
-                }
-                self.skip()?;
-                if !self.lexer.more(close)? {
-                    break;
-                }
-            }
-        }
-        self.depth_left += 1;
-        Ok(())
+        let upper_case = letters.map(|letters| letters.map(|b| b.to_ascii_uppercase()));
+        Ok(upper_case.and_then(Vr::from_name).map(Rule::One))
     }
 }
 
