@@ -31,7 +31,7 @@ pub(crate) fn run(context: &Context) -> Result<Tally> {
         println!("no document has a block marked {MARK}");
         return Ok(tally);
     }
-    let binary = context.release_binary()?;
+    let binary = context.binary()?;
     for (file, script) in scripts {
         println!("{}", file.display());
         match run_script(context, &binary, &script) {

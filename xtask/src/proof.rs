@@ -47,7 +47,7 @@ pub(crate) fn run(context: &Context, options: &Options) -> Result<Tally> {
     let python = &context.tools()?.python;
     let binary = match &options.binary {
         Some(binary) => binary.clone(),
-        None => context.release_binary()?,
+        None => context.binary()?,
     };
     let work = context.target.join("proof");
     if work.exists() {

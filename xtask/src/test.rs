@@ -89,7 +89,8 @@ fn deny(context: &Context) -> Result<Tally> {
 }
 
 fn cargo_test(context: &Context) -> Result<Tally> {
-    let mut command = context.cargo(&["test", "--workspace", "--no-fail-fast"]);
+    let mut command =
+        context.cargo(&["test", "--workspace", "--no-fail-fast", "--profile", steps::PROFILE]);
     command.envs(context.tools()?.env()).stdout(Stdio::piped());
     println!("$ {}", steps::shown(&command));
     let mut child = command.spawn().context("start `cargo test`")?;

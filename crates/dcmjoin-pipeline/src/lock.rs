@@ -1,6 +1,6 @@
 //! One run an output: a lock object that its run renews, and that others take over when it is dead.
 //!
-//! A lock is alive while it changes: whoever finds one watches it for [`DEAD_AFTER`], by its own
+//! A lock is alive while it changes: whoever finds one watches it for 40 seconds, by its own
 //! clock, so that clocks need not agree. The lock of a process of this machine that is gone is
 //! taken at once.
 //!

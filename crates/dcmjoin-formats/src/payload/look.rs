@@ -50,14 +50,11 @@ pub fn look(payload: &Bytes, limits: &PayloadLimits) -> Sighting {
                 sighting.frames = None;
             }
         }
-        Some(_) => {
-            if sighting.describe(&plain, limits) {
-                let many = sighting.frames.is_some_and(|frames| frames > 1);
-                sighting.kind =
-                    if many { PayloadKind::Codestreams } else { PayloadKind::Codestream };
-            }
+        Some(_) if sighting.describe(&plain, limits) => {
+            let many = sighting.frames.is_some_and(|frames| frames > 1);
+            sighting.kind = if many { PayloadKind::Codestreams } else { PayloadKind::Codestream };
         }
-        None => {}
+        Some(_) | None => {}
     }
     sighting
 }

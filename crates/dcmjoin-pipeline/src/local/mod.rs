@@ -6,8 +6,8 @@
 //!                                             merge ─ settle ─ books ─ report ─ commit
 //! ```
 //!
-//! [`intake`] reads the metadata side and seals the index, [`stream`] reads the images' side once,
-//! [`close`] accounts for everything and writes the marker. Scheduling, limits and the wish to stop
+//! `intake` reads the metadata side and seals the index, `stream` reads the images' side once,
+//! `close` accounts for everything and writes the marker. Scheduling, limits and the wish to stop
 //! are here; the steps know none of them.
 
 mod close;
