@@ -141,18 +141,36 @@ fn with_table(
     }
 }
 
-/// Encodes in GB18030 or GBK, but not characters whose bytes hold a delimiter of values (`\`) or of
-/// name parts (`^`): readers that split before they decode would cut them in two.
+/// Encodes in GB18030 or GBK, but not what some readers would read otherwise: characters whose bytes
+/// hold a delimiter of values (`\`) or of name parts (`^`), which readers that split before they
+/// decode would cut in two, and characters whose code differs between versions of the standards.
 fn chinese(encoding: &'static Encoding, text: &str, to: &mut Vec<u8>) -> Result<(), Unencodable> {
     let start = to.len();
+    let is_gbk = encoding == encoding_rs::GBK;
+    if text.chars().any(|c| is_unstable(c) || (is_gbk && is_beyond_gbk(c))) {
+        return Err(Unencodable);
+    }
     with_table(encoding, text, to)?;
     let delimiters =
         |bytes: &[u8]| bytes.iter().filter(|byte| matches!(byte, b'\\' | b'^')).count();
-    let euro_of_windows = encoding == encoding_rs::GBK && text.contains('€');
-    if euro_of_windows || delimiters(&to[start..]) != delimiters(text.as_bytes()) {
-        return Err(Unencodable);
-    }
-    Ok(())
+    if delimiters(&to[start..]) == delimiters(text.as_bytes()) { Ok(()) } else { Err(Unencodable) }
+}
+
+/// Returns true for characters that GB 18030 moved in 2005 or 2022, and for private use.
+fn is_unstable(character: char) -> bool {
+    matches!(
+        character,
+        '\u{1E3F}' | '\u{9FB4}'..='\u{9FBB}' | '\u{E000}'..='\u{F8FF}' | '\u{FE10}'..='\u{FE19}'
+    )
+}
+
+/// Returns true for characters that the encoder writes as two bytes which GBK does not have.
+fn is_beyond_gbk(character: char) -> bool {
+    matches!(
+        character,
+        '€' | '\u{1F9}' | '\u{2E80}'..='\u{2FFF}' | '\u{303E}' | '\u{3400}'..='\u{4DBF}'
+            | '\u{9FA6}'..='\u{9FFF}'
+    )
 }
 
 #[cfg(test)]
@@ -203,6 +221,9 @@ mod tests {
         check("GBK", "王^小", Some(b"\xCD\xF5^\xD0\xA1"));
         check("GB18030", "€", Some(b"\xA2\xE3"));
         check("GBK", "€", None);
+        check("GBK", "\u{3447}", None);
+        check("GB18030", "\u{3447}", Some(b"\xFE\x56"));
+        check("GB18030", "\u{9FB4}", None);
         // 81 5C and 81 5E.
         check("GB18030", "乗", None);
         check("GBK", "乛", None);

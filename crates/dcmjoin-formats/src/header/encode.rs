@@ -51,6 +51,16 @@ pub(super) struct Buffers {
     pub(super) scopes: Vec<Level>,
 }
 
+impl Buffers {
+    /// Gives memory back beyond what ordinary documents need.
+    pub(super) fn trim(&mut self, bytes_kept: usize) {
+        self.out.clear();
+        self.out.shrink_to(bytes_kept);
+        self.text.clear();
+        self.text.shrink_to(bytes_kept);
+    }
+}
+
 /// The pass.
 pub(super) struct Encoder<'a> {
     pub(super) document: &'a str,
@@ -299,6 +309,10 @@ impl<'a> Encoder<'a> {
         self.wraps = 0;
         match (element.value, vr.form()) {
             (Value::Absent, _) => Ok(()),
+            (Value::One(Token::Null), form) if form != Form::Items => {
+                self.warnings.note(WarningCode::ValueNull);
+                Ok(())
+            }
             (Value::Elsewhere, _) => {
                 let what = "the value lies elsewhere, behind BulkDataURI or DataFragment";
                 Err(Halt::reject_element(Reason::BulkDataMissing, element.tag, what))

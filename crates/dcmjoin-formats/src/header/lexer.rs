@@ -385,3 +385,68 @@ fn decode_unicode(bytes: &[u8]) -> (char, usize) {
     }
     (char::from_u32(first).unwrap_or(char::REPLACEMENT_CHARACTER), 6)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_the_end_of_strings_at_every_place() {
+        for length in 0..40 {
+            let plain = "é".repeat(length / 3) + &"x".repeat(length % 3);
+            let text = format!("\"{plain}\",\"tail of the document\"");
+            let string = Lexer::new(&text).string().unwrap();
+            assert_eq!(string.span.of(&text), plain);
+            assert!(!string.escaped);
+
+            let escaped = format!("\"{plain}\\\"{plain}\"");
+            let string = Lexer::new(&escaped).string().unwrap();
+            assert_eq!(string.span.len(), 2 * plain.len() + 2);
+            assert!(string.escaped);
+
+            for control in ['\0', '\n', '\u{1F}'] {
+                let text = format!("\"{plain}{control}{plain}         \"");
+                let mut lexer = Lexer::new(&text);
+                assert!(lexer.string().is_err());
+                assert_eq!(lexer.at, 1 + plain.len());
+            }
+        }
+    }
+
+    #[test]
+    fn takes_each_kind_of_token() {
+        let check = |text: &str, expect: Option<Token>| {
+            let mut lexer = Lexer::new(text);
+            assert_eq!(lexer.token().ok(), expect, "{text}");
+        };
+        let number = |end| Some(Token::Number(Span { start: 0, end }));
+        check("null", Some(Token::Null));
+        check("true", Some(Token::Bool(true)));
+        check("false", Some(Token::Bool(false)));
+        check("NaN", Some(Token::NotFinite(NotFinite::NaN)));
+        check("Infinity", Some(Token::NotFinite(NotFinite::Infinity)));
+        check("-Infinity", Some(Token::NotFinite(NotFinite::MinusInfinity)));
+        for text in ["0", "-0", "10", "0.5", "1e5", "1E+5", "-12.25e-300"] {
+            check(text, number(text.len() as u32));
+        }
+        // What follows a number is for the caller to judge.
+        check("01", number(1));
+        for text in ["", "-", "+1", ".5", "1.", "1e", "1e+", "nul", "inf", "'x'", "{}", "[]"] {
+            check(text, None);
+        }
+    }
+
+    #[test]
+    fn decodes_escapes() {
+        let check = |raw: &str, expect: &str| {
+            let mut decoded = String::new();
+            unescape(raw, &mut decoded);
+            assert_eq!(decoded, expect, "{raw}");
+        };
+        check("plain é", "plain é");
+        check(r#"\"\\\/\b\f\n\r\t"#, "\"\\/\u{8}\u{c}\n\r\t");
+        check(r"\u0041\u00e9\u5C71", "Aé山");
+        check(r"\uD83D\uDE00!", "😀!");
+        check(r"\uD83D!\uDE00", "\u{FFFD}!\u{FFFD}");
+    }
+}

@@ -85,6 +85,11 @@ pub struct Header {
     pub warnings: Warnings,
 }
 
+/// Memory that a transcoder keeps for the next document: enough for all but a few, and little
+/// enough for a transcoder on each thread. One large document must not fill memory for ever.
+const KEPT_BYTES: usize = 4 << 20;
+const KEPT_RECORDS: usize = 64 << 10;
+
 /// Turns documents into headers, one after the other.
 ///
 /// ```
@@ -121,13 +126,24 @@ impl Transcoder {
     /// A [`Rejection`] where the document is not one DICOM JSON data set with a SOP Instance UID
     /// and a SOP Class UID, is beyond a limit, or has a value that no encoding can hold.
     pub fn transcode(&mut self, document: &[u8]) -> Result<Header, Rejection> {
-        self.run(document).map_err(|halt| match halt {
+        let result = self.run(document);
+        if document.len() > KEPT_BYTES {
+            self.tape.trim(KEPT_RECORDS);
+            self.buffers.trim(KEPT_BYTES);
+        }
+        result.map_err(|halt| match halt {
             Halt::Rejected(rejection) => *rejection,
             // UTF-8 holds all text, so a switch happens once at most.
             Halt::SwitchCharset => {
                 Rejection::new(Reason::ValueInvalid, "text that UTF-8 cannot hold")
             }
         })
+    }
+
+    /// Returns the bytes that are kept for the next document.
+    #[cfg(test)]
+    fn memory_bytes(&self) -> usize {
+        self.tape.memory_bytes() + self.buffers.out.capacity() + self.buffers.text.capacity()
     }
 
     fn run(&mut self, document: &[u8]) -> Step<Header> {

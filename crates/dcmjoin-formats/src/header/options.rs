@@ -24,7 +24,8 @@ pub struct HeaderLimits {
     /// The most elements and items in one document.
     ///
     /// 4 million: 10,000 frames with 100 elements each in their functional groups make 1 million;
-    /// each costs 36 bytes at most while it is read.
+    /// each costs at most 48 bytes while the
+    /// document is read.
     pub elements_max: usize,
 }
 

@@ -80,6 +80,22 @@ impl Tape {
         self.open_items.clear();
     }
 
+    /// Gives memory back beyond what ordinary documents need.
+    pub(super) fn trim(&mut self, records_kept: usize) {
+        self.clear();
+        self.elements.shrink_to(records_kept);
+        self.items.shrink_to(records_kept);
+        self.open_elements.shrink_to(records_kept);
+        self.open_items.shrink_to(records_kept);
+    }
+
+    #[cfg(test)]
+    pub(super) fn memory_bytes(&self) -> usize {
+        let elements = self.elements.capacity() + self.open_elements.capacity();
+        let items = self.items.capacity() + self.open_items.capacity();
+        elements * size_of::<Element>() + items * size_of::<Level>()
+    }
+
     pub(super) fn open_level(&self) -> Open {
         Open(self.open_elements.len())
     }
@@ -148,5 +164,17 @@ impl Tape {
     pub(super) fn find(&self, level: Level, tag: u32) -> Option<&Element> {
         let elements = self.elements(level);
         elements.binary_search_by_key(&tag, |element| element.tag).ok().map(|at| &elements[at])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The limit on elements counts on it.
+    #[test]
+    fn records_are_small() {
+        assert!(size_of::<Element>() <= 24, "{}", size_of::<Element>());
+        assert_eq!(size_of::<Level>(), 8);
     }
 }

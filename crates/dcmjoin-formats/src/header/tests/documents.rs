@@ -157,3 +157,13 @@ fn one_document_leaves_nothing_to_the_next() {
         assert_eq!(transcoder.transcode(good.as_bytes()), Ok(first.clone()));
     }
 }
+
+#[test]
+fn a_large_document_does_not_keep_its_memory() {
+    let mut transcoder = Transcoder::new(HeaderOptions::default());
+    let items = vec![r#"{"00081155":{"vr":"UI","Value":["1.2"]}}"#; 200_000].join(",");
+    let large = document(&format!(r#""00081140":{{"vr":"SQ","Value":[{items}]}}"#));
+    transcoder.transcode(large.as_bytes()).unwrap();
+    assert!(transcoder.memory_bytes() < 16 << 20, "{}", transcoder.memory_bytes());
+    check("", &[], &[]);
+}

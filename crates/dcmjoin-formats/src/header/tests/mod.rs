@@ -28,12 +28,9 @@ fn document(members: &str) -> String {
 /// Returns an element in Explicit VR Little Endian; the value must have an even length.
 fn element(tag: u32, vr: &str, value: &[u8]) -> Vec<u8> {
     assert_eq!(value.len() % 2, 0, "test value of {tag:08X}");
-    let mut bytes = Vec::new();
-    bytes.extend((tag as u16).to_le_bytes().iter().rev().rev());
-    let group = (tag >> 16) as u16;
     let mut out = Vec::new();
-    out.extend(group.to_le_bytes());
-    out.append(&mut bytes);
+    out.extend(((tag >> 16) as u16).to_le_bytes());
+    out.extend((tag as u16).to_le_bytes());
     out.extend(vr.as_bytes());
     let is_long = matches!(
         vr,

@@ -1,5 +1,7 @@
 //! Properties: no input makes the transcoder panic, and what it writes is well-formed.
 
+use std::fmt::Write as _;
+
 use proptest::prelude::*;
 
 use super::{document, transcode};
@@ -155,5 +157,27 @@ proptest! {
         let added = usize::try_from(header.warnings.count(dcmjoin_model::WarningCode::CharsetMissing)).unwrap();
         prop_assert_eq!(walk(&header.data_set), Ok(count + 2 + added));
         prop_assert_eq!(header.pixel_data_at, header.data_set.len());
+    }
+
+    #[test]
+    fn text_comes_through_any_spelling(text in "\\PC{0,60}", wide in any::<bool>()) {
+        let mut quoted = String::new();
+        for unit in text.encode_utf16() {
+            write!(quoted, "\\u{unit:04x}").unwrap();
+        }
+        if !wide {
+            quoted = text.replace('\\', "\\\\").replace('"', "\\\"");
+        }
+        let members = format!(
+            r#""00080005":{{"vr":"CS","Value":["ISO_IR 192"]}},
+               "0040A160":{{"vr":"UT","Value":["{quoted}"]}}"#
+        );
+        let header = transcode(document(&members).as_bytes()).unwrap();
+        let mut expect = text.into_bytes();
+        if expect.len() % 2 == 1 {
+            expect.push(b' ');
+        }
+        let expect = super::element(0x0040_A160, "UT", &expect);
+        prop_assert!(header.data_set.ends_with(&expect));
     }
 }

@@ -90,7 +90,9 @@ fn pitfall_06_ds_and_is_strings_are_kept() {
 #[test]
 fn pitfall_07_null_in_multi_value() {
     check_value("DS", "[0.5,null]", b"0.5\\", &[]);
-    check_value("US", "[null]", b"", &[ValueNull]);
+    for vr in ["US", "LO", "DS", "IS", "PN", "AT", "OB"] {
+        check_value(vr, "[null]", b"", &[ValueNull]);
+    }
     check_value("PN", r#"[{"Alphabetic":"A"},null]"#, b"A\\", &[]);
     check_value("PN", r#"[null,{"Alphabetic":"A"}]"#, b"\\A", &[]);
     check_value("LO", r#"["a",null,"b"]"#, b"a\\\\b", &[]);
