@@ -9,7 +9,7 @@ use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// What one permit stands for: a semaphore counts in 32 bits, budgets do not.
-const UNIT_BYTES: u64 = 64 << 10;
+pub(crate) const UNIT_BYTES: u64 = 64 << 10;
 
 /// Bytes that may be in memory at the same time.
 #[derive(Debug, Clone)]

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use dcmjoin_formats::header::HeaderLimits;
 use dcmjoin_formats::payload::PayloadLimits;
@@ -42,6 +43,9 @@ pub struct Limits {
     /// The largest ratio of plain to compressed bytes of an archive. Headers reach about 50;
     /// deflate cannot exceed 1,032.
     pub compression_ratio_max: u64,
+    /// The longest time that one archive may take. A terabyte at 20 MB/s takes 14 hours; what
+    /// takes a day is stuck, or made to be.
+    pub archive_time_max: Duration,
 }
 
 impl Default for Limits {
@@ -53,6 +57,7 @@ impl Default for Limits {
             metadata_member_bytes_max: 256 << 20,
             image_member_bytes_max: 4 << 30,
             compression_ratio_max: 2_000,
+            archive_time_max: Duration::from_secs(24 * 60 * 60),
         }
     }
 }

@@ -5,6 +5,7 @@
 //! [`Found::Broken`], and is no member.
 
 use std::collections::HashSet;
+use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use dcmjoin_formats::tar::{Member, MemberKind, Part, TarError, TarEvent, TarLimits, TarParser};
@@ -82,6 +83,8 @@ pub struct Scan<'a> {
     pub limits: TarLimits,
     /// The largest member, in bytes.
     pub member_bytes_max: u64,
+    /// The longest time that the archive may take.
+    pub time_max: Duration,
     /// Only these; all where `None`.
     pub only: Option<&'a HashSet<SopInstanceUid>>,
 }
@@ -91,6 +94,7 @@ pub struct Scanner<'a> {
     scan: &'a Scan<'a>,
     plain: Option<BoxStream<'static, Result<Bytes, SourceError>>>,
     parser: TarParser,
+    began: Instant,
     current: Option<Current>,
     /// What is to be told next, and after it.
     then: Option<Found>,
@@ -107,6 +111,7 @@ impl Scan<'_> {
         Scanner {
             scan: self,
             plain,
+            began: Instant::now(),
             parser: TarParser::new(self.limits),
             current: None,
             then,
@@ -165,6 +170,12 @@ impl Scanner<'_> {
                     if let Some(found) = self.event(event).await {
                         return Some(found);
                     }
+                }
+                Ok(None) if self.began.elapsed() > self.scan.time_max => {
+                    let seconds = self.scan.time_max.as_secs();
+                    let detail =
+                        format!("expected the end within {seconds} seconds, got more bytes");
+                    self.break_off(Rejection::new(Reason::ArchiveLimit, detail));
                 }
                 Ok(None) => match plain.next().await {
                     Some(Ok(chunk)) => self.parser.feed(chunk),
@@ -304,5 +315,95 @@ impl Content {
             Self::Slice(bytes) => bytes,
             Self::Joined(bytes, permit) => paid(bytes.freeze(), permit),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use dcmjoin_objects::Stores;
+
+    use super::*;
+
+    /// What a scan of one archive finds, in words.
+    async fn scanned(
+        archive: &[u8],
+        range_bytes: u64,
+        time_max: Duration,
+        member_bytes_max: u64,
+    ) -> Vec<String> {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("a.tar"), archive).unwrap();
+        let root =
+            Stores::default().open(&dir.path().display().to_string().parse().unwrap()).unwrap();
+        let object = root.list().await.unwrap().remove(0);
+        let members = Budget::new(1 << 20);
+        let (ranges, pieces) = (Budget::new(3 << 20), Budget::new(3 << 20));
+        let reading = Reading { ranges, pieces, range_bytes, ratio_max: 10 };
+        let limits = TarLimits::default();
+        let scan = Scan {
+            half: Half::Image,
+            reading: &reading,
+            members: &members,
+            limits,
+            member_bytes_max,
+            time_max,
+            only: None,
+        };
+        let mut scanner = scan.open(&object).await;
+        let mut found = Vec::new();
+        while let Some(next) = scanner.next().await {
+            found.push(match next {
+                Found::Half { uid, bytes, .. } => format!("{uid} {}", bytes.len()),
+                Found::Rejected { rejection, .. } => rejection.reason.to_string(),
+                Found::Ignored(why) => format!("{why:?}"),
+                Found::Broken(rejection) => rejection.to_string(),
+            });
+        }
+        found
+    }
+
+    fn archive(members: &[(&str, usize)]) -> Vec<u8> {
+        let mut builder = tar::Builder::new(Vec::new());
+        for (name, length) in members {
+            let mut header = tar::Header::new_gnu();
+            header.set_size(*length as u64);
+            builder.append_data(&mut header, name, &vec![7; *length][..]).unwrap();
+        }
+        builder.into_inner().unwrap()
+    }
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    #[tokio::test]
+    async fn ranges_of_any_size_find_the_same() {
+        let tar = archive(&[
+            ("1.2.j2c", 5000),
+            ("x/", 0),
+            ("1.3.j2c", 1),
+            ("notes.txt", 9),
+            ("1.4.json", 3),
+        ]);
+        let expected = ["1.2 5000", "Folder", "1.3 1", "Junk", "OtherHalf"];
+        for range_bytes in [1, 100, 512, 5000, 1 << 20] {
+            assert_eq!(scanned(&tar, range_bytes, HOUR, 1 << 20).await, expected, "{range_bytes}");
+        }
+    }
+
+    #[tokio::test]
+    async fn limits_are_kept() {
+        let tar = archive(&[("1.2.j2c", 5000), ("1.3.j2c", 1)]);
+        assert_eq!(scanned(&tar, 512, HOUR, 4999).await, ["member_too_large", "1.3 1"]);
+        let late = scanned(&tar, 512, Duration::ZERO, 5000).await;
+        assert_eq!(late, ["archive_limit: expected the end within 0 seconds, got more bytes"]);
+    }
+
+    #[tokio::test]
+    async fn a_bomb_ends_at_its_ratio() {
+        let tar = archive(&[("1.2.j2c", 5 << 20), ("1.3.j2c", 1)]);
+        let bomb = zstd::bulk::compress(&tar, 19).unwrap();
+        let found = scanned(&bomb, 512, HOUR, 1 << 30).await;
+        assert_eq!(found.len(), 2, "{found:?}");
+        assert_eq!(found[0], "member_truncated");
+        assert!(found[1].starts_with("archive_limit: expected at most"), "{found:?}");
     }
 }

@@ -18,7 +18,11 @@ use crate::budget::{Budget, paid};
 /// Ranges of one archive that are read or held ahead of the parser, the current one included.
 pub const RANGES_AHEAD: usize = 2;
 /// The piece in which a compressed archive comes out of its decoder, in bytes.
-const PLAIN_PIECE_BYTES: usize = 1 << 20;
+pub(crate) const PLAIN_PIECE_BYTES: usize = 1 << 20;
+/// Ranges, and likewise pieces, that the scan of one archive may hold at the same time: one that a
+/// member began in, the current one, and those ahead. Budgets must have room for so many, or a
+/// scan waits for itself.
+pub(crate) const HELD_MAX: u64 = RANGES_AHEAD as u64 + 1;
 
 /// Why an archive's bytes end.
 #[derive(Debug)]
@@ -32,8 +36,11 @@ pub enum SourceError {
 /// How archives are read.
 #[derive(Debug, Clone)]
 pub struct Reading {
-    /// What may be in memory.
-    pub budget: Budget,
+    /// Ranges that may be in memory.
+    pub ranges: Budget,
+    /// Decompressed pieces that may be in memory. A budget of its own: who holds a range to
+    /// decompress it must not wait for others' ranges.
+    pub pieces: Budget,
     /// The bytes of a range.
     pub range_bytes: u64,
     /// The largest ratio of plain to compressed bytes.
@@ -67,7 +74,7 @@ impl Reading {
 
     fn ranges(&self, archive: &Object) -> impl Stream<Item = Result<Bytes, Error>> + use<> {
         let (size, step) = (archive.size(), self.range_bytes);
-        let (archive, budget) = (archive.clone(), self.budget.clone());
+        let (archive, budget) = (archive.clone(), self.ranges.clone());
         futures::stream::iter((0..size).step_by(usize::try_from(step).unwrap_or(usize::MAX)))
             .map(move |start| {
                 let (archive, budget) = (archive.clone(), budget.clone());
@@ -102,7 +109,7 @@ impl Reading {
         // A small archive may be all zeros; the ratio says something from a piece on.
         let plain_max = size.saturating_mul(self.ratio_max).max(PLAIN_PIECE_BYTES as u64);
         let state =
-            Pieces { decoder, budget: self.budget.clone(), plain: 0, plain_max, ended: false };
+            Pieces { decoder, budget: self.pieces.clone(), plain: 0, plain_max, ended: false };
         futures::stream::unfold(state, |mut state| async {
             let piece = state.next().await?;
             state.ended = piece.is_err();

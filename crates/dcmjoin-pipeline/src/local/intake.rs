@@ -56,6 +56,7 @@ impl Intake {
             members: &self.run.members,
             limits: config.limits.tar,
             member_bytes_max: config.limits.metadata_member_bytes_max,
+            time_max: config.limits.archive_time_max,
             only: config.only.as_ref(),
         };
         let options =

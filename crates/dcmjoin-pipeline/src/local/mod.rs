@@ -23,7 +23,7 @@ use dcmjoin_objects::{Object, Root, Stores};
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 
-use crate::budget::Budget;
+use crate::budget::{Budget, UNIT_BYTES};
 use crate::config::RunConfig;
 use crate::error::RunError;
 use crate::lock::Lock;
@@ -33,7 +33,7 @@ use crate::publish::Publisher;
 use crate::report::{BrokenArchives, Report};
 use crate::rows::{Lies, RejectedRow, Rows, Scope};
 use crate::scan::{Found, Ignorance, Place};
-use crate::source::{RANGES_AHEAD, Reading};
+use crate::source::{HELD_MAX, PLAIN_PIECE_BYTES, Reading};
 
 /// Facts of one side in memory before they are sorted to disk, as a share of the budget.
 const FACTS_SHARE: u64 = 16;
@@ -83,9 +83,38 @@ struct Run {
     spill: TempDir,
     reading: Reading,
     members: Budget,
+    archives_at_once: usize,
     rows: RunRows,
     tallies: Mutex<Tallies>,
     warnings: WarningTally,
+}
+
+/// How a run's memory is parted: half for members that straddle ranges, three eighths for ranges,
+/// one eighth for what comes out of decoders.
+struct Memory {
+    members_bytes: u64,
+    ranges_bytes: u64,
+    pieces_bytes: u64,
+    range_bytes: u64,
+    archives_at_once: usize,
+}
+
+impl Memory {
+    fn of(config: &RunConfig) -> Self {
+        let ranges_bytes = config.memory_bytes / 8 * 3;
+        let pieces_bytes = config.memory_bytes / 8;
+        let range_bytes = config.range_bytes.min(ranges_bytes / HELD_MAX).max(UNIT_BYTES);
+        let affordable = (ranges_bytes / (range_bytes * HELD_MAX))
+            .min(pieces_bytes / (PLAIN_PIECE_BYTES as u64 * HELD_MAX));
+        let affordable = usize::try_from(affordable).unwrap_or(usize::MAX);
+        Self {
+            members_bytes: config.memory_bytes / 2,
+            ranges_bytes,
+            pieces_bytes,
+            range_bytes,
+            archives_at_once: config.archives_max.min(affordable).max(1),
+        }
+    }
 }
 
 /// The spools of a run.
@@ -166,7 +195,7 @@ impl Run {
             unpaired: rows()?,
             conflicts: rows()?,
         };
-        let ranges_bytes = config.memory_bytes / 2;
+        let memory = Memory::of(&config);
         Ok(Self {
             name: name(started),
             started,
@@ -178,11 +207,13 @@ impl Run {
                 dry_run: config.dry_run,
             },
             reading: Reading {
-                budget: Budget::new(ranges_bytes),
-                range_bytes: config.range_bytes,
+                ranges: Budget::new(memory.ranges_bytes),
+                pieces: Budget::new(memory.pieces_bytes),
+                range_bytes: memory.range_bytes,
                 ratio_max: config.limits.compression_ratio_max,
             },
-            members: Budget::new(config.memory_bytes - ranges_bytes),
+            members: Budget::new(memory.members_bytes),
+            archives_at_once: memory.archives_at_once,
             config,
             progress,
             output,
@@ -219,14 +250,9 @@ impl Run {
     {
         let archives = self.archives(half);
         self.progress.begin_side(half, archives);
-        // Each archive holds up to RANGES_AHEAD ranges; one more than all could hold keeps the
-        // budget from waiting for itself.
-        let range_bytes = self.config.range_bytes * (RANGES_AHEAD as u64 + 1);
-        let affordable = self.config.memory_bytes / 2 / range_bytes;
-        let at_once = self.config.archives_max.min(usize::try_from(affordable).unwrap_or(1)).max(1);
         let mut tasks = JoinSet::new();
         for (number, archive) in (0..).zip(archives) {
-            if tasks.len() == at_once {
+            if tasks.len() == self.archives_at_once {
                 joined(tasks.join_next().await)?;
             }
             self.check_stop()?;

@@ -54,6 +54,7 @@ impl Stream {
             members: &self.run.members,
             limits: config.limits.tar,
             member_bytes_max: config.limits.image_member_bytes_max,
+            time_max: config.limits.archive_time_max,
             only: config.only.as_ref(),
         };
         let mut tally = SideTally::default();

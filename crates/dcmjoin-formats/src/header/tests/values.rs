@@ -240,11 +240,16 @@ fn pitfall_15_bulk_data_elsewhere() {
     check(beside, &[(0x0042_0011, "OB", b"\x01\x02")], &[KeyExtra]);
     check(r#""00420011":{"vr":"OB","BulkDataURI":""}"#, &[(0x0042_0011, "OB", b"")], &[]);
     // The pixel data element of the root points to the other half.
-    for tag in ["7FE00010", "7FE00008", "7FE00009"] {
-        let members = format!(r#""{tag}":{{"vr":"OW","BulkDataURI":"x"}}"#);
-        let header = check(&members, &[], &[]);
-        assert_eq!(header.pixel_data_at, header.data_set.len());
-        assert_eq!(header.inline_pixels, None);
+    let header = check(r#""7FE00010":{"vr":"OW","BulkDataURI":"x"}"#, &[], &[]);
+    assert_eq!(header.pixel_data_at, header.data_set.len());
+    assert_eq!((header.inline_pixels, header.float_pixels), (None, false));
+    // The float ones would end in the wrong element.
+    for tag in ["7FE00008", "7FE00009"] {
+        check_rejected(
+            &format!(r#""{tag}":{{"vr":"OF","BulkDataURI":"x"}}"#),
+            Reason::BulkDataMissing,
+        );
+        check(&format!(r#""{tag}":{{"vr":"OF"}}"#), &[], &[]);
     }
     // That of an icon does not.
     let icon = r#""00880200":{"vr":"SQ","Value":[{"7FE00010":{"vr":"OB","BulkDataURI":"x"}}]}"#;
