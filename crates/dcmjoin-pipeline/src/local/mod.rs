@@ -103,15 +103,15 @@ impl Memory {
     fn of(config: &RunConfig) -> Self {
         let ranges_bytes = config.memory_bytes / 8 * 3;
         let pieces_bytes = config.memory_bytes / 8;
-        let range_bytes = config.range_bytes.min(ranges_bytes / HELD_MAX).max(UNIT_BYTES);
-        let affordable = (ranges_bytes / (range_bytes * HELD_MAX))
+        let one_range = config.range_bytes.min(ranges_bytes / HELD_MAX).max(UNIT_BYTES);
+        let affordable = (ranges_bytes / (one_range * HELD_MAX))
             .min(pieces_bytes / (PLAIN_PIECE_BYTES as u64 * HELD_MAX));
         let affordable = usize::try_from(affordable).unwrap_or(usize::MAX);
         Self {
             members_bytes: config.memory_bytes / 2,
             ranges_bytes,
             pieces_bytes,
-            range_bytes,
+            range_bytes: one_range,
             archives_at_once: config.archives_max.min(affordable).max(1),
         }
     }
