@@ -123,6 +123,7 @@ def dump(folder, lines, name, ds, syntax, fragments, value, frames):
     for keyword in COLUMNS:
         cell = ds.get(keyword)
         cells.append("" if cell is None else str(cell))
+    cells.append(ds["PixelData"].VR if "PixelData" in ds else "")
     lines.append("\t".join(cells))
 
 

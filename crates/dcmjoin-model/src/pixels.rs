@@ -24,6 +24,9 @@ pub struct PixelDescription {
     pub number_of_frames: Option<u32>,
     /// (0028,0004), without padding.
     pub photometric_interpretation: Option<String>,
+    /// The VR that the header gives (7FE0,0010): true for OW, false for OB. It decides the order of
+    /// bytes of big-endian pixels of up to 8 bits, and nothing else.
+    pub pixel_data_words: Option<bool>,
     /// (0028,2110) is `01`: the pixels have been through lossy compression.
     pub lossy: bool,
 }

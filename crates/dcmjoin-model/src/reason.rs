@@ -75,6 +75,8 @@ reasons! {
     PayloadUnsupported = "payload_unsupported";
     /// Native pixels, shorter or longer than the header's geometry says.
     PayloadLength = "payload_length";
+    /// Big-endian pixels of up to 8 bits, and nothing says whether they are bytes (OB) or words (OW).
+    ByteOrderAmbiguous = "byte_order_ambiguous";
     /// The number of frames found is not the header's Number of Frames.
     FrameCount = "frame_count";
     /// The header lacks an attribute without which pixels cannot be read.

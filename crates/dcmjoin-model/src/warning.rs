@@ -119,8 +119,6 @@ warnings! {
     PayloadPadding = "payload_padding";
     /// Big-endian native pixels, swapped to little-endian.
     PayloadSwapped = "payload_swapped";
-    /// Big-endian native pixels of up to 8 bits, whose VR is not known: kept in the order of OB.
-    ByteOrderAmbiguous = "byte_order_ambiguous";
     /// A codestream without its end marker, kept.
     CodestreamUnterminated = "codestream_unterminated";
     /// A frame in several fragments, kept so.

@@ -10,6 +10,7 @@
 use dcmjoin_model::{Reason, WarningCode, Warnings};
 
 use super::charset::{Charset, UTF_8_TERM};
+use super::dictionary::Rule;
 use super::facts::Facts;
 use super::halt::{Halt, Step};
 use super::lexer::{Lexer, Text, Token};
@@ -158,6 +159,11 @@ impl<'a> Encoder<'a> {
         if tag != PIXEL_DATA {
             return Ok(false);
         }
+        self.facts.pixels.pixel_data_words = match element.vr {
+            Some(Rule::One(Vr::OB)) => Some(false),
+            Some(Rule::One(Vr::OW)) => Some(true),
+            _ => None,
+        };
         if let Value::Binary(text) = element.value {
             let mut pixels = Vec::new();
             self.base64(tag, text, &mut pixels)?;

@@ -39,7 +39,7 @@ pub(super) fn read(
         return Err(Rejection::new(Reason::FrameCount, detail));
     }
     let big_endian = claimed == Some(TransferSyntax::ExplicitVrBigEndian);
-    let bytes = if big_endian { to_little_endian(bytes, pixels, &mut warnings) } else { bytes };
+    let bytes = if big_endian { to_little_endian(bytes, pixels, &mut warnings)? } else { bytes };
     if claimed.is_some_and(TransferSyntax::is_encapsulated) {
         warnings.note(WarningCode::TransferSyntaxDiffers);
     }
@@ -96,13 +96,14 @@ fn unpadded(bytes: &Bytes, pixels: &PixelDescription, warnings: &mut Warnings) -
     bytes.slice(..expected.min(bytes.len()))
 }
 
-fn to_little_endian(bytes: Bytes, pixels: &PixelDescription, warnings: &mut Warnings) -> Bytes {
+fn to_little_endian(
+    bytes: Bytes,
+    pixels: &PixelDescription,
+    warnings: &mut Warnings,
+) -> Result<Bytes, Rejection> {
     let unit = match pixels.bits_allocated.unwrap_or(0) {
-        0..=8 if is_padded_word_string(&bytes, pixels) => 2,
-        0..=8 => {
-            warnings.note(WarningCode::ByteOrderAmbiguous);
-            return bytes;
-        }
+        0..=8 if are_words(&bytes, pixels)? => 2,
+        0..=8 => return Ok(bytes),
         32 => 4,
         64 => 8,
         // 16 bits, and samples packed into 16-bit words.
@@ -113,13 +114,24 @@ fn to_little_endian(bytes: Bytes, pixels: &PixelDescription, warnings: &mut Warn
         sample.reverse();
     }
     warnings.note(WarningCode::PayloadSwapped);
-    swapped.into()
+    Ok(swapped.into())
 }
 
-/// An odd number of bytes in 16-bit words: in big endian the padding comes before the last byte.
-fn is_padded_word_string(bytes: &[u8], pixels: &PixelDescription) -> bool {
-    let padded = pixels
+/// Tells words (OW), whose bytes are swapped, from bytes (OB), which are not: by the VR that the
+/// header gives, else by the place of the padding of an odd length. Where neither says so, one of
+/// the two would come out with each pair of pixels exchanged.
+fn are_words(bytes: &[u8], pixels: &PixelDescription) -> Result<bool, Rejection> {
+    let odd = pixels
         .native_bytes()
         .is_some_and(|expected| expected % 2 == 1 && bytes.len() as u64 == expected + 1);
-    padded && matches!(bytes, [.., 0, last] if *last != 0)
+    match (pixels.pixel_data_words, bytes) {
+        (Some(words), _) => Ok(words),
+        (None, [.., 0, last]) if odd && *last != 0 => Ok(true),
+        (None, [.., before, 0]) if odd && *before != 0 => Ok(false),
+        (None, _) => {
+            let detail = "expected the VR of (7FE0,0010), OB or OW, in the header of big-endian \
+                          pixels of up to 8 bits, got none";
+            Err(Rejection::new(Reason::ByteOrderAmbiguous, detail))
+        }
+    }
 }

@@ -155,7 +155,8 @@ fn the_root_describes_the_pixels() {
         "00280010":{"vr":"US","Value":[512]},"00280011":{"vr":"UL","Value":[70000]},
         "00280100":{"vr":"US","Value":["16"]},"00280101":{"vr":"US","Value":[12]},
         "00280103":{"vr":"US","Value":[1]},"00282110":{"vr":"CS","Value":["01"]},
-        "00880200":{"vr":"SQ","Value":[{"00280010":{"vr":"US","Value":[64]}}]}"#;
+        "00880200":{"vr":"SQ","Value":[{"00280010":{"vr":"US","Value":[64]}}]},
+        "7FE00010":{"vr":"OW"}"#;
     let header = transcode(document(members).as_bytes()).unwrap();
     let expect = PixelDescription {
         rows: Some(512),
@@ -167,6 +168,7 @@ fn the_root_describes_the_pixels() {
         planar_configuration: Some(0),
         number_of_frames: Some(12),
         photometric_interpretation: Some("YBR_FULL_422".into()),
+        pixel_data_words: Some(true),
         lossy: true,
     };
     assert_eq!(header.pixels, expect);

@@ -72,12 +72,21 @@ fn pitfall_38_big_endian_samples_are_swapped() {
 }
 
 #[test]
-fn pitfall_38_big_endian_bytes_are_kept_unless_they_were_words_for_certain() {
+fn pitfall_38_big_endian_bytes_are_bytes_or_words_for_certain_or_rejected() {
     let claimed = Some(Ts::ExplicitVrBigEndian);
-    let got = pixels_of(&[7; 24], &grey(), claimed);
-    assert_eq!((native(&got), codes(&got)), (&[7; 24][..], vec![WarningCode::ByteOrderAmbiguous]));
+    let payload: Vec<u8> = (0..24).collect();
+    assert_eq!(reason_of(&payload, &grey(), claimed), Reason::ByteOrderAmbiguous);
+    let said = |words| PixelDescription { pixel_data_words: Some(words), ..grey() };
+    assert_eq!(native(&pixels_of(&payload, &said(false), claimed)), payload);
+    let got = pixels_of(&payload, &said(true), claimed);
+    assert_eq!(
+        (&native(&got)[..4], codes(&got)),
+        (&[1, 0, 3, 2][..], vec![WarningCode::PayloadSwapped])
+    );
     // OW swaps the padding too: it stands before the last byte.
     let odd = PixelDescription { rows: Some(1), columns: Some(3), ..grey() };
+    assert_eq!(native(&pixels_of(&[1, 2, 3, 0], &odd, claimed)), [1, 2, 3]);
+    assert_eq!(reason_of(&[1, 2, 0, 0], &odd, claimed), Reason::ByteOrderAmbiguous);
     let got = pixels_of(&[2, 1, 0, 3], &odd, claimed);
     assert_eq!((native(&got), codes(&got)), (&[1, 2, 3][..], vec![WarningCode::PayloadSwapped]));
 }
