@@ -123,7 +123,8 @@ def dump(folder, lines, name, ds, syntax, fragments, value, frames):
     for keyword in COLUMNS:
         cell = ds.get(keyword)
         cells.append("" if cell is None else str(cell))
-    cells.append(ds["PixelData"].VR if "PixelData" in ds else "")
+    # The raw images of wsidicom-data are bytes.
+    cells.append(ds["PixelData"].VR if "PixelData" in ds else "OB")
     lines.append("\t".join(cells))
 
 
