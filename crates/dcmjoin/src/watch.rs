@@ -31,7 +31,7 @@ impl Watch {
         let terminal = std::io::stderr().is_terminal();
         let bar = if terminal { ProgressBar::new(0) } else { ProgressBar::hidden() };
         // The template is a constant: it is well-formed.
-        if let Ok(style) = ProgressStyle::with_template("{prefix:>9} [{wide_bar}] {msg}") {
+        if let Ok(style) = ProgressStyle::with_template("{prefix:>9} [{bar:24}] {wide_msg}") {
             bar.set_style(style.progress_chars("=> "));
         }
         let (progress, painted) = (Arc::clone(progress), bar.clone());
