@@ -8,7 +8,7 @@ use bytes::Bytes;
 use dcmjoin_formats::compressed;
 use dcmjoin_formats::header::{HeaderOptions, Transcoder};
 use dcmjoin_index::{
-    Fact, FactRuns, Fingerprint, HeaderPlace, HeaderStore, Outcome, PairingIndexBuilder, digest,
+    Fact, FactRuns, Fingerprint, HeaderPlace, HeaderStore, Outcome, digest,
 };
 use dcmjoin_model::{Half, Rejection, SopInstanceUid};
 use dcmjoin_objects::Object;
@@ -122,14 +122,15 @@ impl Intake {
     /// digest. That rule knows neither the order of archives nor their names.
     fn seal(self) -> Result<(Arc<Headers>, Sealed), RunError> {
         let Self { run, store, facts } = self;
-        let mut groups =
-            facts.into_inner().unwrap_or_else(PoisonError::into_inner).into_groups()?;
-        let (mut builder, mut sealed, mut group) =
-            (PairingIndexBuilder::default(), Sealed::default(), Vec::new());
+        let facts = facts.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let mut builder = run.index_for(facts.len())?;
+        let mut groups = facts.into_groups()?;
+        let (mut sealed, mut group) = (Sealed::default(), Vec::new());
         while groups.next_group(&mut group)? {
+            sealed.duplicates += groups.omitted();
             for same in by_uid(&store, &group)? {
                 let kept = same[0];
-                builder.push(kept.fingerprint, HeaderPlace(kept.place));
+                builder.push(kept.fingerprint, HeaderPlace(kept.place))?;
                 sealed.duplicates += same.len() as u64 - 1;
                 if let Some(row) = conflict_row(&run, &store, Half::Metadata, &same, &kept)? {
                     sealed.conflicts += 1;
@@ -137,7 +138,7 @@ impl Intake {
                 }
             }
         }
-        Ok((Arc::new(Headers { index: builder.seal(), store }), sealed))
+        Ok((Arc::new(Headers { index: builder.seal()?, store }), sealed))
     }
 }
 

@@ -106,7 +106,7 @@ impl Stream {
                 self.run.progress.unpaired.fetch_add(1, Relaxed);
             }
             Some(paired) => {
-                fact.place = self.headers.index.place(paired.slot).0;
+                fact.place = self.headers.index.place(paired.slot)?.0;
                 // Another image with this UID came first: the merge will tell whether they differ.
                 if self.headers.index.claim(paired.slot) {
                     let lies = self.run.lies(Half::Image, archive, &member);
