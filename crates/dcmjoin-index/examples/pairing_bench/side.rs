@@ -1,6 +1,5 @@
 //! The two sides, read as a run reads them, on several threads.
 
-use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use dcmjoin_index::{Error, Fact, FactRuns, Fingerprint, Outcome, PairingIndex};
@@ -10,13 +9,19 @@ use super::measure::Phases;
 use super::uids::{Side, Uids, mixed};
 use super::{Options, Result};
 
-/// Facts that a thread pushes under one lock.
-const PUSHED_AT_ONCE: usize = 1_024;
+/// Instances that a thread takes at once.
+const TAKEN_AT_ONCE: usize = 1_024;
+
+/// Makes the facts of some UIDs.
+type Make<'a> = dyn Fn(&[(u64, Uid)], &mut Vec<Fact>) -> std::result::Result<(), Error> + Sync + 'a;
 
 /// Makes the facts of the metadata side; a header's place is its instance's number.
 pub(crate) fn headers(uids: &Uids, options: &Options, phases: &mut Phases) -> Result<FactRuns> {
-    read(Side::Headers, "headers", uids, options, phases, |number, uid| {
-        Ok(fact(number, Fingerprint::of(uid), number, Outcome::Open))
+    read(Side::Headers, "headers", uids, options, phases, &|uids, made| {
+        for (number, uid) in uids {
+            made.push(fact(*number, Fingerprint::of(uid), Outcome::Open));
+        }
+        Ok(())
     })
 }
 
@@ -27,26 +32,32 @@ pub(crate) fn images(
     options: &Options,
     phases: &mut Phases,
 ) -> Result<FactRuns> {
-    read(Side::Images, "images", uids, options, phases, |number, uid| {
-        let fingerprint = Fingerprint::of(uid);
-        for slot in index.probe(fingerprint)? {
-            // Stands for the comparison of UIDs, which needs the header itself.
-            if index.place(slot)?.0 == number && index.claim(slot) {
-                return Ok(fact(number, fingerprint, number, Outcome::Published));
+    read(Side::Images, "images", uids, options, phases, &|uids, made| {
+        let fingerprints: Vec<_> = uids.iter().map(|(_, uid)| Fingerprint::of(uid)).collect();
+        let mut found = Vec::with_capacity(uids.len());
+        index.probe_all(&fingerprints, &mut found)?;
+        for (((number, _), fingerprint), slots) in uids.iter().zip(fingerprints).zip(found) {
+            let mut outcome = Outcome::Open;
+            for slot in slots {
+                // Stands for the comparison of UIDs, which needs the header itself.
+                if index.place(slot)?.0 == *number && index.claim(slot) {
+                    outcome = Outcome::Published;
+                }
             }
+            made.push(fact(*number, fingerprint, outcome));
         }
-        Ok(fact(number, fingerprint, number, Outcome::Open))
+        Ok(())
     })
 }
 
-fn fact(number: u64, fingerprint: Fingerprint, place: u64, outcome: Outcome) -> Fact {
+fn fact(number: u64, fingerprint: Fingerprint, outcome: Outcome) -> Fact {
     Fact {
         fingerprint,
         digest: u128::from(mixed(number)) << 64,
         archive: (number >> 13) as u32,
         offset: (number & 0x1fff) << 16,
         length: 5_000 + number % 512,
-        place,
+        place: number,
         outcome,
     }
 }
@@ -57,17 +68,14 @@ fn read(
     uids: &Uids,
     options: &Options,
     phases: &mut Phases,
-    make: impl Fn(u64, &Uid) -> std::result::Result<Fact, Error> + Sync,
+    make: &Make<'_>,
 ) -> Result<FactRuns> {
-    let facts = Mutex::new(FactRuns::new(&options.spill, options.facts_bytes));
+    let facts = FactRuns::new(&options.spill, options.facts_bytes);
     let one_thread = |uids: &[(u64, Uid)]| -> std::result::Result<(), Error> {
-        let mut made = Vec::with_capacity(PUSHED_AT_ONCE);
-        for uids in uids.chunks(PUSHED_AT_ONCE) {
-            for (number, uid) in uids {
-                made.push(make(*number, uid)?);
-            }
-            let mut facts = facts.lock().unwrap_or_else(PoisonError::into_inner);
-            made.drain(..).try_for_each(|fact| facts.push(fact))?;
+        let mut lot = Vec::with_capacity(TAKEN_AT_ONCE);
+        for uids in uids.chunks(TAKEN_AT_ONCE) {
+            make(uids, &mut lot)?;
+            lot.drain(..).try_for_each(|fact| facts.push(&fact))?;
         }
         Ok(())
     };
@@ -82,5 +90,5 @@ fn read(
             })
         })
     })?;
-    Ok(facts.into_inner().unwrap_or_else(PoisonError::into_inner))
+    Ok(facts)
 }

@@ -5,6 +5,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
 use super::Partitions;
+use super::shard::Shard;
 use super::sort::sorted;
 use crate::Error;
 use crate::fact::{Fact, Outcome, Packed};
@@ -29,18 +30,13 @@ type Chunk = Result<(Vec<Packed>, bool), Error>;
 
 #[derive(Debug)]
 enum Chunks {
-    Memory { block: Vec<Packed>, bits: u32, capacity: usize, filled: Vec<usize>, next: usize },
+    Memory { shards: std::vec::IntoIter<Shard>, all_bits: u32, partition: usize },
     Disk { sorters: Vec<Receiver<Chunk>>, partition: usize, partitions: usize },
 }
 
 impl Groups {
-    pub(super) fn in_memory(
-        block: Vec<Packed>,
-        bits: u32,
-        capacity: usize,
-        filled: Vec<usize>,
-    ) -> Self {
-        Self::of(Chunks::Memory { block, bits, capacity, filled, next: 0 })
+    pub(super) fn in_memory(shards: Vec<Shard>, all_bits: u32) -> Self {
+        Self::of(Chunks::Memory { shards: shards.into_iter(), all_bits, partition: 0 })
     }
 
     pub(super) fn on_disk(partitions: Partitions) -> Result<Self, Error> {
@@ -131,11 +127,17 @@ fn sort_every(partitions: &Partitions, first: usize, chunks: &SyncSender<Chunk>)
 impl Chunks {
     fn next(&mut self) -> Result<Option<Vec<Packed>>, Error> {
         match self {
-            Self::Memory { block, bits, capacity, filled, next } => {
-                let Some(&filled) = filled.get(*next) else { return Ok(None) };
-                let from = *next * *capacity;
-                *next += 1;
-                Ok(Some(sorted(&block[from..from + filled], *bits)))
+            Self::Memory { shards, all_bits, partition } => {
+                while let Some(shard) = shards.as_slice().first() {
+                    if *partition < shard.partitions() {
+                        let facts = shard.in_memory(*partition);
+                        *partition += 1;
+                        return Ok(Some(sorted(facts, *all_bits)));
+                    }
+                    shards.next();
+                    *partition = 0;
+                }
+                Ok(None)
             }
             Self::Disk { sorters, partition, partitions } => {
                 while partition < partitions {

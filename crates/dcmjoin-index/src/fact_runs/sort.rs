@@ -63,16 +63,16 @@ impl Partitions {
         number: usize,
         send: &mut dyn FnMut(Vec<Packed>) -> bool,
     ) -> Result<(), Error> {
-        let extents = &self.extents[number];
+        let (extents, file) = (&self.extents[number], &self.files[number >> self.bits]);
         let count: usize = extents.iter().map(|extent| extent.facts()).sum();
         if count > self.sort_facts_max {
-            return self.sort_by_runs(extents, count, send);
+            return self.sort_by_runs(file, extents, send);
         }
         let (mut facts, mut bytes) = (Vec::with_capacity(count), Vec::new());
         for &extent in extents {
-            self.file.read(extent, &mut bytes, &mut facts)?;
+            file.read(extent, &mut bytes, &mut facts)?;
         }
-        let sorted = sorted(&facts, self.bits);
+        let sorted = sorted(&facts, self.all_bits);
         drop(facts);
         send(sorted);
         Ok(())
@@ -80,10 +80,11 @@ impl Partitions {
 
     fn sort_by_runs(
         &self,
+        from: &SpillFile,
         extents: &[Extent],
-        count: usize,
         send: &mut dyn FnMut(Vec<Packed>) -> bool,
     ) -> Result<(), Error> {
+        let count: usize = extents.iter().map(|extent| extent.facts()).sum();
         // A run may be an extent short of the limit.
         let runs = count.div_ceil(self.sort_facts_max) + 1;
         let piece_facts = (self.sort_facts_max / runs).clamp(PIECE_FACTS.0, PIECE_FACTS.1);
@@ -92,10 +93,10 @@ impl Partitions {
         let (mut facts, mut bytes) = (Vec::new(), Vec::new());
         let mut extents = extents.iter().copied().peekable();
         while let Some(extent) = extents.next() {
-            self.file.read(extent, &mut bytes, &mut facts)?;
+            from.read(extent, &mut bytes, &mut facts)?;
             let next = extents.peek().map(|extent| extent.facts());
             if next.is_none_or(|next| facts.len() + next > self.sort_facts_max) {
-                let sorted = sorted(&facts, self.bits);
+                let sorted = sorted(&facts, self.all_bits);
                 let pieces = sorted.chunks(piece_facts).map(|piece| file.append(piece));
                 runs.push(pieces.collect::<Result<_, _>>()?);
                 facts.clear();

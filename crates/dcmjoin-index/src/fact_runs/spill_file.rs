@@ -77,3 +77,17 @@ impl SpillFile {
         self.file.write_all_at(&[byte[0] ^ 1], offset).unwrap();
     }
 }
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_an_error() {
+        let file = File::options().write(true).open("/dev/full").unwrap();
+        let mut file = SpillFile { file, end: 0, bytes: Vec::new() };
+        let failed = file.append(&[[1; 7]; 100]);
+        let kind = std::io::ErrorKind::StorageFull;
+        assert!(matches!(failed, Err(Error::Io { action: "append to", kind: k }) if k == kind));
+    }
+}

