@@ -4,18 +4,21 @@
 //! - [`Fingerprint`]: 128 bits of a UID, by which halves are sorted and looked up. It never
 //!   decides alone: two UIDs may share one, and callers compare the UIDs themselves.
 //! - [`HeaderStore`]: headers, compressed, appended to a local file and read back by place.
-//! - [`Fact`], [`FactRuns`]: one fixed-size record a half that was read; sorted runs on disk, merged
+//! - [`Fact`], [`FactRuns`]: one fixed-size record a half that was read; partitioned on disk, sorted
 //!   once into groups of one fingerprint.
-//! - [`PairingIndex`]: the sealed headers, one slot each, and which slots an image has claimed.
+//! - [`PairingIndex`]: the sealed headers, one slot each, and which slots an image has claimed; in
+//!   memory, or on disk where there are too many.
 //!
 //! All of it lives in a *spill folder* that goes with the run.
 
 mod fact;
+mod fact_runs;
 mod fingerprint;
 mod header_store;
 mod pairing_index;
 
-pub use fact::{Fact, FactRuns, Groups, Outcome};
+pub use fact::{Fact, Outcome};
+pub use fact_runs::{FactRuns, GROUP_FACTS_MAX, Groups};
 pub use fingerprint::{Fingerprint, digest};
 pub use header_store::{HeaderPlace, HeaderStore};
 pub use pairing_index::{PairingIndex, PairingIndexBuilder, Slot};
@@ -42,6 +45,14 @@ pub enum Error {
         expected: u32,
         /// The checksum of what was read.
         got: u32,
+    },
+    /// A number that does not fit its field; far beyond what one run can hold.
+    #[error("more than {limit} {what}")]
+    Limit {
+        /// What there is too much of.
+        what: &'static str,
+        /// The limit.
+        limit: u64,
     },
 }
 

@@ -34,7 +34,7 @@ impl Headers {
     /// # Errors
     /// [`RunError::Index`] where the store cannot be read or is damaged.
     pub fn find(&self, uid: &SopInstanceUid) -> Result<Option<Paired>, RunError> {
-        for slot in self.index.probe(Fingerprint::of(uid)) {
+        for slot in self.index.probe(Fingerprint::of(uid))? {
             let paired = self.at(slot)?;
             if paired.header.uid == *uid {
                 return Ok(Some(paired));
@@ -48,7 +48,7 @@ impl Headers {
     /// # Errors
     /// [`RunError::Index`] where the store cannot be read or is damaged.
     pub fn at(&self, slot: Slot) -> Result<Paired, RunError> {
-        match Record::read(&self.store, self.index.place(slot))? {
+        match Record::read(&self.store, self.index.place(slot)?)? {
             Record::Header(header, origin) => Ok(Paired { slot, header: *header, origin }),
             Record::Image(_) => {
                 Err(RunError::Internal("a slot leads to an image's record".to_owned()))

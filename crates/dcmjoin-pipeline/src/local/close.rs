@@ -65,6 +65,7 @@ impl Close<'_> {
         let mut groups = facts.into_groups()?;
         let mut group = Vec::new();
         while groups.next_group(&mut group)? {
+            self.books.images.duplicate += groups.omitted();
             for same in by_uid(&self.headers.store, &group)? {
                 self.run.check_stop()?;
                 self.books.images.duplicate += same.len() as u64 - 1;
@@ -161,10 +162,12 @@ impl Close<'_> {
     }
 
     fn paired_at(&self, fact: &Fact) -> Result<Paired, RunError> {
-        let slots = self.headers.index.probe(fact.fingerprint);
-        let slot = slots.into_iter().find(|&slot| self.headers.index.place(slot).0 == fact.place);
-        self.headers
-            .at(slot.ok_or_else(|| RunError::Internal("a claimed header is gone".to_owned()))?)
+        for slot in self.headers.index.probe(fact.fingerprint)? {
+            if self.headers.index.place(slot)?.0 == fact.place {
+                return self.headers.at(slot);
+            }
+        }
+        Err(RunError::Internal("a claimed header is gone".to_owned()))
     }
 
     async fn payload(&self, fact: &Fact) -> Result<Bytes, Rejection> {

@@ -1,15 +1,13 @@
 //! Reads the metadata side: every header is checked, transcoded and stored; then the facts are
 //! merged, and the index is sealed.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use dcmjoin_formats::compressed;
 use dcmjoin_formats::header::{HeaderOptions, Transcoder};
-use dcmjoin_index::{
-    Fact, FactRuns, Fingerprint, HeaderPlace, HeaderStore, Outcome, PairingIndexBuilder, digest,
-};
+use dcmjoin_index::{Fact, FactRuns, Fingerprint, HeaderPlace, HeaderStore, Outcome, digest};
 use dcmjoin_model::{Half, Rejection, SopInstanceUid};
 use dcmjoin_objects::Object;
 
@@ -30,13 +28,13 @@ pub(super) struct Sealed {
 struct Intake {
     run: Arc<Run>,
     store: HeaderStore,
-    facts: Mutex<FactRuns>,
+    facts: FactRuns,
 }
 
 /// Reads all metadata archives; returns their headers, ready to be paired.
 pub(super) async fn read(run: &Arc<Run>) -> Result<(Arc<Headers>, Sealed), RunError> {
     let store = HeaderStore::create(run.spill.path())?;
-    let intake = Arc::new(Intake { run: Arc::clone(run), store, facts: Mutex::new(run.facts()) });
+    let intake = Arc::new(Intake { run: Arc::clone(run), store, facts: run.facts() });
     run.each_archive(Half::Metadata, |number, archive| {
         let intake = Arc::clone(&intake);
         async move { intake.archive(number, &archive).await }
@@ -114,7 +112,7 @@ impl Intake {
             place: place.0,
             outcome: Outcome::Open,
         };
-        self.facts.lock().unwrap_or_else(PoisonError::into_inner).push(fact)?;
+        self.facts.push(&fact)?;
         self.run.progress.headers.fetch_add(1, Relaxed);
         Ok(Ok(()))
     }
@@ -123,14 +121,14 @@ impl Intake {
     /// digest. That rule knows neither the order of archives nor their names.
     fn seal(self) -> Result<(Arc<Headers>, Sealed), RunError> {
         let Self { run, store, facts } = self;
-        let mut groups =
-            facts.into_inner().unwrap_or_else(PoisonError::into_inner).into_groups()?;
-        let (mut builder, mut sealed, mut group) =
-            (PairingIndexBuilder::default(), Sealed::default(), Vec::new());
+        let mut builder = run.index_for(facts.len())?;
+        let mut groups = facts.into_groups()?;
+        let (mut sealed, mut group) = (Sealed::default(), Vec::new());
         while groups.next_group(&mut group)? {
+            sealed.duplicates += groups.omitted();
             for same in by_uid(&store, &group)? {
                 let kept = same[0];
-                builder.push(kept.fingerprint, HeaderPlace(kept.place));
+                builder.push(kept.fingerprint, HeaderPlace(kept.place))?;
                 sealed.duplicates += same.len() as u64 - 1;
                 if let Some(row) = conflict_row(&run, &store, Half::Metadata, &same, &kept)? {
                     sealed.conflicts += 1;
@@ -138,7 +136,7 @@ impl Intake {
                 }
             }
         }
-        Ok((Arc::new(Headers { index: builder.seal(), store }), sealed))
+        Ok((Arc::new(Headers { index: builder.seal()?, store }), sealed))
     }
 }
 

@@ -17,7 +17,7 @@ mod stream;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Instant, SystemTime};
 
-use dcmjoin_index::FactRuns;
+use dcmjoin_index::{FactRuns, PairingIndexBuilder};
 use dcmjoin_model::{Half, Ignored, Reason, Rejection, Side};
 use dcmjoin_objects::{Object, Root, Stores};
 use tempfile::TempDir;
@@ -37,6 +37,8 @@ use crate::source::{HELD_MAX, PLAIN_PIECE_BYTES, Reading};
 
 /// Facts of one side in memory before they are sorted to disk, as a share of the budget.
 const FACTS_SHARE: u64 = 16;
+/// The pairing index in memory, as a share of the budget; a larger one is on disk.
+const INDEX_SHARE: u64 = 4;
 
 /// Runs a configuration to its end.
 ///
@@ -278,6 +280,11 @@ impl Run {
     fn facts(&self) -> FactRuns {
         let bytes = self.config.memory_bytes / FACTS_SHARE;
         FactRuns::new(self.spill.path(), usize::try_from(bytes).unwrap_or(usize::MAX))
+    }
+
+    fn index_for(&self, headers_max: u64) -> Result<PairingIndexBuilder, RunError> {
+        let bytes_max = self.config.memory_bytes / INDEX_SHARE;
+        Ok(PairingIndexBuilder::new(self.spill.path(), bytes_max, headers_max)?)
     }
 
     fn lies(&self, half: Half, archive: u32, place: &Place) -> Lies {

@@ -1,8 +1,8 @@
 //! Reads the images' side, once: each image is paired, assembled and published while its archive
 //! streams past, and leaves a fact.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use dcmjoin_index::{Fact, FactRuns, Fingerprint, HeaderPlace, Outcome, digest};
@@ -23,7 +23,7 @@ use crate::scan::{Found, Place, Scan};
 struct Stream {
     run: Arc<Run>,
     headers: Arc<Headers>,
-    facts: Mutex<FactRuns>,
+    facts: FactRuns,
     publishing: Arc<Semaphore>,
 }
 
@@ -32,7 +32,7 @@ pub(super) async fn read(run: &Arc<Run>, headers: &Arc<Headers>) -> Result<FactR
     let stream = Arc::new(Stream {
         run: Arc::clone(run),
         headers: Arc::clone(headers),
-        facts: Mutex::new(run.facts()),
+        facts: run.facts(),
         publishing: Arc::new(Semaphore::new(run.config.publishing_max.max(1))),
     });
     run.each_archive(Half::Image, |number, archive| {
@@ -42,7 +42,7 @@ pub(super) async fn read(run: &Arc<Run>, headers: &Arc<Headers>) -> Result<FactR
     .await?;
     let stream = Arc::into_inner(stream)
         .ok_or_else(|| RunError::Internal("an archive is still being read".to_owned()))?;
-    Ok(stream.facts.into_inner().unwrap_or_else(PoisonError::into_inner))
+    Ok(stream.facts)
 }
 
 impl Stream {
@@ -107,7 +107,7 @@ impl Stream {
                 self.run.progress.unpaired.fetch_add(1, Relaxed);
             }
             Some(paired) => {
-                fact.place = self.headers.index.place(paired.slot).0;
+                fact.place = self.headers.index.place(paired.slot)?.0;
                 // Another image with this UID came first: the merge will tell whether they differ.
                 if self.headers.index.claim(paired.slot) {
                     let lies = self.run.lies(Half::Image, archive, &member);
@@ -115,7 +115,7 @@ impl Stream {
                 }
             }
         }
-        Ok(self.facts.lock().unwrap_or_else(PoisonError::into_inner).push(fact)?)
+        Ok(self.facts.push(&fact)?)
     }
 }
 
