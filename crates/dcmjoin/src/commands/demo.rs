@@ -1,5 +1,7 @@
 //! `dcmjoin demo`: the whole job, on a data set made for it.
 
+use std::path::Path;
+
 use anyhow::Context;
 use dcmjoin_objects::Location;
 use dcmjoin_pipeline::config::Source;
@@ -65,14 +67,24 @@ fn next_steps(args: &DemoArgs, report: &Report, truth: &Synthesis) -> String {
     let dir = args.dir.display();
     let rejected = report.rejections.0.values().map(|counted| counted.count).sum::<u64>();
     let unpaired = truth.books.metadata.unpaired + truth.books.images.unpaired;
+    let file = first_file(&args.dir.join("dicom"));
+    // As the user called it: `cargo run` leaves it in the target folder.
+    let dcmjoin = std::env::args().next().unwrap_or_else(|| "dcmjoin".to_owned());
     format!(
         "The data set holds losses on purpose ({unpaired} unpaired halves, {rejected} rejections): each was found.\n\
          \n\
-         Next:\n\
-         \x20 dcmjoin inspect {dir}/dicom/<UID>.dcm        look into a file (any DICOM viewer opens it)\n\
-         \x20 less {dir}/dicom/_dcmjoin/{}/rejected.jsonl   who was rejected, and why\n\
-         \x20 dcmjoin run --metadata SRC --images SRC --output DST --dry-run   your own archives, nothing written\n\
-         \x20 dcmjoin run --help                            folders, s3://, gs:// and az://",
+         Next, look into a file (any DICOM viewer opens it), see who was rejected, and try your own archives:\n\
+         \x20 {dcmjoin} inspect {dir}/dicom/{file}\n\
+         \x20 less {dir}/dicom/_dcmjoin/{}/rejected.jsonl\n\
+         \x20 {dcmjoin} run --metadata SRC --images SRC --output DST --dry-run\n\
+         \x20 {dcmjoin} run --help",
         report.run,
     )
+}
+
+/// Returns the name of an instance to look at.
+fn first_file(folder: &Path) -> String {
+    let names = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let names = names.map(|entry| entry.file_name().to_string_lossy().into_owned());
+    names.filter(|name| name.ends_with(".dcm")).min().unwrap_or_else(|| "UID.dcm".to_owned())
 }

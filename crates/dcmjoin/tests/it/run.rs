@@ -224,3 +224,16 @@ fn an_output_locked_by_a_live_run_ends_with_4() {
     renewing.join().unwrap();
     assert!(lock.exists(), "another run's lock is left alone");
 }
+
+#[test]
+fn the_demo_ends_with_commands_that_work() {
+    let place = Place::new();
+    let done =
+        crate::archive::dcmjoin(&["demo", "--instances", "60", "--dir", &place.text("demo")]);
+    let said = String::from_utf8_lossy(&done.stderr).into_owned();
+    assert!(done.status.success(), "{said}");
+    let inspect = said.lines().find(|line| line.contains(" inspect ")).unwrap();
+    let file = inspect.split_whitespace().last().unwrap();
+    let looked = crate::archive::dcmjoin(&["inspect", file]);
+    assert!(String::from_utf8_lossy(&looked.stdout).contains("Part 10 file"));
+}
