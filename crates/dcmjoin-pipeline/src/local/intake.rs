@@ -16,7 +16,7 @@ use crate::error::RunError;
 use crate::pair::Headers;
 use crate::record::{Origin, Record, same_uid};
 use crate::rows::{ConflictRow, Lies};
-use crate::scan::{Found, Place, Scan};
+use crate::scan::{Found, Place};
 
 /// What the merge of the metadata side counted.
 #[derive(Debug, Default, Clone, Copy)]
@@ -48,15 +48,7 @@ pub(super) async fn read(run: &Arc<Run>) -> Result<(Arc<Headers>, Sealed), RunEr
 impl Intake {
     async fn archive(&self, number: u32, archive: &Object) -> Result<(), RunError> {
         let config = &self.run.config;
-        let scan = Scan {
-            half: Half::Metadata,
-            reading: &self.run.reading,
-            members: &self.run.members,
-            limits: config.limits.tar,
-            member_bytes_max: config.limits.metadata_member_bytes_max,
-            time_max: config.limits.archive_time_max,
-            only: config.only.as_ref(),
-        };
+        let scan = self.run.scan(Half::Metadata);
         let options =
             HeaderOptions { limits: config.limits.header, strict_values: config.strict_values };
         let mut transcoder = Transcoder::new(options);

@@ -32,7 +32,7 @@ use crate::progress::{Phase, Progress, WarningTally};
 use crate::publish::Publisher;
 use crate::report::{BrokenArchives, Report};
 use crate::rows::{Lies, RejectedRow, Rows, Scope};
-use crate::scan::{Found, Ignorance, Place};
+use crate::scan::{Found, Ignorance, Place, Scan};
 use crate::source::{HELD_MAX, PLAIN_PIECE_BYTES, Reading};
 
 /// Facts of one side in memory before they are sorted to disk, as a share of the budget.
@@ -264,6 +264,23 @@ impl Run {
             joined(Some(done))?;
         }
         Ok(())
+    }
+
+    /// Returns how the archives of a side are scanned.
+    fn scan(&self, half: Half) -> Scan<'_> {
+        let limits = &self.config.limits;
+        Scan {
+            half,
+            reading: &self.reading,
+            members: &self.members,
+            limits: limits.tar,
+            member_bytes_max: match half {
+                Half::Metadata => limits.metadata_member_bytes_max,
+                Half::Image => limits.image_member_bytes_max,
+            },
+            time_max: limits.archive_time_max,
+            only: self.config.only.as_ref(),
+        }
     }
 
     fn archives(&self, half: Half) -> &[Object] {

@@ -18,7 +18,7 @@ use crate::pair::{Headers, Paired};
 use crate::publish::Published;
 use crate::record::Record;
 use crate::rows::{Lies, RejectedRow, Scope};
-use crate::scan::{Found, Place, Scan};
+use crate::scan::{Found, Place};
 
 struct Stream {
     run: Arc<Run>,
@@ -47,16 +47,7 @@ pub(super) async fn read(run: &Arc<Run>, headers: &Arc<Headers>) -> Result<FactR
 
 impl Stream {
     async fn archive(self: &Arc<Self>, number: u32, archive: &Object) -> Result<(), RunError> {
-        let config = &self.run.config;
-        let scan = Scan {
-            half: Half::Image,
-            reading: &self.run.reading,
-            members: &self.run.members,
-            limits: config.limits.tar,
-            member_bytes_max: config.limits.image_member_bytes_max,
-            time_max: config.limits.archive_time_max,
-            only: config.only.as_ref(),
-        };
+        let scan = self.run.scan(Half::Image);
         let mut tally = SideTally::default();
         let mut images = JoinSet::new();
         let mut scanner = scan.open(archive).await;

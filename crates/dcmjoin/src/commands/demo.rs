@@ -86,5 +86,7 @@ fn next_steps(args: &DemoArgs, report: &Report, truth: &Synthesis) -> String {
 fn first_file(folder: &Path) -> String {
     let names = std::fs::read_dir(folder).into_iter().flatten().flatten();
     let names = names.map(|entry| entry.file_name().to_string_lossy().into_owned());
-    names.filter(|name| name.ends_with(".dcm")).min().unwrap_or_else(|| "UID.dcm".to_owned())
+    let is_file =
+        |name: &String| Path::new(name).extension().is_some_and(|extension| extension == "dcm");
+    names.filter(is_file).min().unwrap_or_else(|| "UID.dcm".to_owned())
 }
