@@ -82,9 +82,10 @@ impl ErrorKind {
             ),
             Self::Archived => Some("restore the object from Glacier first"),
             Self::Changed => Some("the object was overwritten during the run; run again"),
-            Self::Unavailable => {
-                Some("the store is down, throttling or out of reach; run again later")
-            }
+            Self::Unavailable => Some(
+                "the store is down, throttling or out of reach, or no credentials were found: check \
+                 the network, AWS_ENDPOINT_URL and the credentials, then run again",
+            ),
             Self::NoSpace => Some("make room, then run the same command again"),
             Self::Invalid | Self::Exists | Self::BadAnswer | Self::Other => None,
         }
