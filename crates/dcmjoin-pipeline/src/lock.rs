@@ -128,12 +128,12 @@ async fn renew(root: Root, run: String, lost: Arc<AtomicBool>) {
         tokio::time::sleep(RENEW_EVERY).await;
         let ours = match standing(&root).await {
             Ok(Some((Some(holder), version))) if holder.run == run => version,
+            // A store that does not answer now may do so at the next renewal.
+            Ok(Some((None, _))) | Err(_) => continue,
             Ok(_) => {
                 lost.store(true, Relaxed);
                 return;
             }
-            // A store that does not answer now may do so at the next renewal.
-            Err(_) => continue,
         };
         if let Err(error) = root.put(KEY, vec![holder(&run)], PutMode::Over(ours)).await
             && error.kind == ErrorKind::Changed
@@ -151,10 +151,9 @@ async fn standing(root: &Root) -> Result<Option<Standing>, RunError> {
     let version = object.version().map(str::to_owned);
     match object.read(0..LOCK_BYTES_MAX).await {
         Ok(bytes) => Ok(Some((serde_json::from_slice(&bytes).ok(), version))),
-        // Renewed or released between the two requests: alive, and told by its version.
-        Err(error) if error.kind == ErrorKind::Changed => Ok(Some((None, version))),
         Err(error) if error.kind == ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error.into()),
+        // Renewed between the two requests, or being written: its version tells it apart.
+        Err(_) => Ok(Some((None, version))),
     }
 }
 

@@ -214,7 +214,10 @@ fn an_output_locked_by_a_live_run_ends_with_4() {
         move || {
             for turn in 1..20 {
                 std::thread::sleep(std::time::Duration::from_millis(500));
-                fs::write(&lock, holder(turn)).unwrap();
+                // As a run does it: the lock is never half there.
+                let next = lock.with_extension("next");
+                fs::write(&next, holder(turn)).unwrap();
+                fs::rename(&next, &lock).unwrap();
             }
         }
     });
