@@ -30,7 +30,7 @@ reasons! {
     ArchiveUnreadable = "archive_unreadable";
     /// The archive's tar or compressed stream is broken; what stands before the break counts.
     ArchiveDamaged = "archive_damaged";
-    /// The archive is beyond a limit: members, bytes, time, or compression ratio.
+    /// The archive is beyond a limit: members, lengths of names, time, or compression ratio.
     ArchiveLimit = "archive_limit";
 
     /// The archive ends inside this member.
@@ -50,7 +50,7 @@ reasons! {
     JsonShape = "json_shape";
     /// Beyond a limit on depth, elements or bytes.
     JsonLimit = "json_limit";
-    /// No (0008,0018) in the header.
+    /// No (0008,0018) in the header that is a UID.
     UidMissing = "uid_missing";
     /// The member's name and (0008,0018) differ, or the header holds two different UIDs.
     UidMismatch = "uid_mismatch";

@@ -115,7 +115,7 @@ warnings! {
     PayloadUnboxed = "payload_unboxed";
     /// Bytes after the end that are not padding; left out.
     PayloadTrailing = "payload_trailing";
-    /// One byte of padding was missing or too many in native pixels.
+    /// Native pixels had one byte of padding that is not the lawful NUL.
     PayloadPadding = "payload_padding";
     /// Big-endian native pixels, swapped to little-endian.
     PayloadSwapped = "payload_swapped";
@@ -131,7 +131,7 @@ warnings! {
     PixelDepthDiffers = "pixel_depth_differs";
     /// Photometric Interpretation and the codestream's colour transform differ; kept.
     PhotometricDiffers = "photometric_differs";
-    /// A codestream that may be lossy under a header that does not say so.
+    /// A codestream that is lossy under a header that does not say so.
     LossyUndeclared = "lossy_undeclared";
     /// Several samples a pixel, and no Planar Configuration; colour by pixel is assumed by readers.
     PlanarMissing = "planar_missing";

@@ -45,7 +45,7 @@ pub struct Report {
     pub instances: Instances,
     /// The parts of `ignored`.
     pub ignored: IgnoredBySide,
-    /// Instances that a half of was found several times with different bytes.
+    /// Halves that were found several times with different bytes: rows of `conflicts.jsonl`.
     pub conflicts: u64,
     /// Archives by what was wrong with them.
     pub archives: BrokenArchives,

@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
-use dcmjoin_formats::tar::{Member, MemberKind, Part, TarError, TarEvent, TarLimits, TarParser};
+use dcmjoin_formats::tar::{Member, MemberKind, TarError, TarEvent, TarLimits, TarParser};
 use dcmjoin_model::{ByteRange, Half, Reason, Rejection, SopInstanceUid};
 use dcmjoin_objects::Object;
 use futures::StreamExt;
@@ -258,11 +258,7 @@ pub fn unreadable(error: SourceError) -> Rejection {
 }
 
 fn tar_rejection(error: &TarError) -> Rejection {
-    let reason = match error {
-        TarError::Truncated { part: Part::Content, .. } => Reason::ArchiveDamaged,
-        other => other.reason(),
-    };
-    Rejection::new(reason, error.to_string())
+    Rejection::new(error.reason(), error.to_string())
 }
 
 /// The member whose content comes in.
