@@ -14,6 +14,7 @@ const DEV_ONLY: &[&str] = &["dcmjoin-testkit", "xtask"];
 const ARROWS: &[(&str, Knows)] = &[
     ("dcmjoin-model", Knows::These(&[])),
     ("dcmjoin-formats", Knows::These(&["dcmjoin-model"])),
+    ("dcmjoin-catalog", Knows::These(&["dcmjoin-model"])),
     ("dcmjoin-index", Knows::These(&["dcmjoin-model"])),
     ("dcmjoin-objects", Knows::These(&["dcmjoin-model"])),
     ("dcmjoin-ledger", Knows::These(&["dcmjoin-model"])),
@@ -25,6 +26,7 @@ const ARROWS: &[(&str, Knows)] = &[
             "dcmjoin-model",
             "dcmjoin-formats",
             "dcmjoin-index",
+            "dcmjoin-catalog",
             "dcmjoin-objects",
             "dcmjoin-ledger",
         ]),

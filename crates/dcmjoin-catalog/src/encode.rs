@@ -1,0 +1,90 @@
+//! Rows to columns.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+
+use dcmjoin_model::{PayloadKind, Reason, Uid, WarningCode, Warnings};
+use parquet::data_type::{
+    ByteArray, ByteArrayType, DataType, FixedLenByteArray, FixedLenByteArrayType, Int32Type,
+    Int64Type,
+};
+use parquet::errors::{ParquetError, Result};
+use parquet::file::writer::SerializedRowGroupWriter;
+
+use crate::archive::Archive;
+use crate::row::Row;
+
+/// Writes the columns of one row group, in the order of the schema.
+pub(crate) fn group<W: Write + Send>(
+    writer: &mut SerializedRowGroupWriter<'_, W>,
+    archive: &Archive,
+    rows: &[Row],
+) -> Result<()> {
+    let mut columns = Columns { writer, rows };
+    let half = text(archive.half.as_str());
+    let url = text(&archive.url);
+    let version = archive.version.as_deref().map(text);
+    columns.texts(|row| row.uid.as_ref().map(Uid::as_str))?;
+    columns.values::<ByteArrayType>(|_| Some(half.clone()))?;
+    columns.values::<ByteArrayType>(|_| Some(url.clone()))?;
+    columns.values::<ByteArrayType>(|_| version.clone())?;
+    columns.values::<Int64Type>(|row| Some(row.offset.cast_signed()))?;
+    columns.values::<Int64Type>(|row| Some(row.length.cast_signed()))?;
+    columns.values::<Int32Type>(|row| row.crc32c.map(u32::cast_signed))?;
+    columns.values::<FixedLenByteArrayType>(|row| row.digest.map(digest))?;
+    columns.texts(|row| row.kind.map(PayloadKind::as_str))?;
+    columns.texts(|row| Some(row.state.as_str()))?;
+    columns.texts(|row| row.reason.map(Reason::code))?;
+    columns.texts(|row| row.detail.as_deref())?;
+    columns.texts(|row| row.member.as_deref())?;
+    columns.values::<FixedLenByteArrayType>(|row| row.header_digest.map(digest))?;
+    columns.texts(|row| row.key.as_deref())?;
+    columns.values::<Int64Type>(|row| row.bytes.map(u64::cast_signed))?;
+    columns.values::<Int32Type>(|row| row.crc32.map(u32::cast_signed))?;
+    columns.values::<ByteArrayType>(|row| warnings(&row.warnings))
+}
+
+struct Columns<'a, 'b, W: Write> {
+    writer: &'a mut SerializedRowGroupWriter<'b, W>,
+    rows: &'a [Row],
+}
+
+impl<W: Write + Send> Columns<'_, '_, W> {
+    fn texts(&mut self, of: impl Fn(&Row) -> Option<&str>) -> Result<()> {
+        self.values::<ByteArrayType>(|row| of(row).map(text))
+    }
+
+    /// Writes the next column.
+    fn values<T: DataType>(&mut self, of: impl Fn(&Row) -> Option<T::T>) -> Result<()> {
+        let column = self.writer.next_column()?;
+        let mut column = column.ok_or_else(|| ParquetError::General("no column is left".into()))?;
+        let mut values = Vec::with_capacity(self.rows.len());
+        let mut present = Vec::with_capacity(self.rows.len());
+        for row in self.rows {
+            let value = of(row);
+            present.push(i16::from(value.is_some()));
+            values.extend(value);
+        }
+        // A required column ignores the levels, and counts its values instead.
+        column.typed::<T>().write_batch(&values, Some(&present), None)?;
+        column.close()
+    }
+}
+
+fn text(text: &str) -> ByteArray {
+    ByteArray::from(text.as_bytes().to_vec())
+}
+
+fn digest(digest: u128) -> FixedLenByteArray {
+    FixedLenByteArray::from(digest.to_be_bytes().to_vec())
+}
+
+/// A JSON object of codes and how often each was noted; nothing where there is none.
+fn warnings(warnings: &Warnings) -> Option<ByteArray> {
+    if warnings.is_empty() {
+        return None;
+    }
+    let counts: BTreeMap<WarningCode, u32> = warnings.iter().collect();
+    // A map of names to numbers cannot fail to become JSON.
+    serde_json::to_vec(&counts).ok().map(ByteArray::from)
+}
