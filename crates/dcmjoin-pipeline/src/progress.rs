@@ -76,13 +76,13 @@ impl Progress {
         self.archive_bytes_done.store(0, Relaxed);
     }
 
-    pub(crate) fn begin_side(&self, half: Half, archives: &[dcmjoin_objects::Object]) {
+    pub(crate) fn begin_side(&self, half: Half, sizes: impl ExactSizeIterator<Item = u64>) {
         let phase = match half {
             Half::Metadata => Phase::Metadata,
             Half::Image => Phase::Images,
         };
-        let bytes = archives.iter().map(dcmjoin_objects::Object::size).sum();
-        self.begin(phase, archives.len() as u64, bytes);
+        let archives = sizes.len() as u64;
+        self.begin(phase, archives, sizes.sum());
     }
 
     pub(crate) fn archive_done(&self, bytes: u64) {

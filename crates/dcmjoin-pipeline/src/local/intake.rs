@@ -47,7 +47,7 @@ struct Stored {
 pub(super) async fn read(run: &Arc<Run>) -> Result<(Arc<Headers>, Sealed), RunError> {
     let store = HeaderStore::create(run.spill.path())?;
     let intake = Arc::new(Intake { run: Arc::clone(run), store, facts: run.facts() });
-    run.each_archive(Half::Metadata, |number, archive| {
+    run.each_archive(Half::Metadata, 0.., |number, archive| {
         let intake = Arc::clone(&intake);
         async move { intake.archive(number, &archive).await }
     })
@@ -75,10 +75,9 @@ impl Intake {
     async fn scan(&self, number: u32, archive: &Object) -> Result<Option<Finished>, RunError> {
         let scan = self.run.scan(Half::Metadata);
         let mut transcoder = self.transcoder();
-        
+
         let mut scanner = scan.open(archive).await;
-        let mut notes =
-            Notes::begin(&self.run, Half::Metadata, number, scanner.is_compressed())?;
+        let mut notes = Notes::begin(&self.run, Half::Metadata, number, scanner.is_compressed())?;
         while let Some(found) = scanner.next().await {
             self.run.check_stop()?;
             let found = match found {
@@ -118,7 +117,9 @@ impl Intake {
                 self.run.check_stop()?;
                 let place = record.append(&self.store)?;
                 match record {
-                    Record::Header(header, origin) => self.take(&fact_at(&header.uid, origin, place)),
+                    Record::Header(header, origin) => {
+                        self.take(&fact_at(&header.uid, origin, place))
+                    }
                     Record::Image(_) => Ok(()),
                 }
             })
@@ -132,7 +133,7 @@ impl Intake {
             Err(error) => return Err(error),
         }
         let run = &self.run;
-        let mut notes = run.recall_notes(Half::Metadata, number, known, false)?;
+        let mut notes = run.recall_notes(Half::Metadata, number, known)?;
         for row in known.reader.rows() {
             let row = row?;
             if let Recalled::Rejected(rejection) = run.recalled(&row) {
@@ -145,12 +146,7 @@ impl Intake {
     }
 
     /// Reads only the wanted headers of a known archive; false where it is better read as a whole.
-    async fn select(
-        &self,
-        number: u32,
-        archive: &Object,
-        known: &Known,
-    ) -> Result<bool, RunError> {
+    async fn select(&self, number: u32, archive: &Object, known: &Known) -> Result<bool, RunError> {
         let run = &self.run;
         let mut missing = Missing::default();
         for row in known.reader.rows() {
@@ -164,7 +160,7 @@ impl Intake {
         if !run.selects(known, missing) {
             return Ok(false);
         }
-        let mut notes = run.recall_notes(Half::Metadata, number, known, false)?;
+        let mut notes = run.recall_notes(Half::Metadata, number, known)?;
         let mut transcoder = self.transcoder();
         for row in known.reader.rows() {
             let row = row?;

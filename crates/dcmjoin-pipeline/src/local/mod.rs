@@ -13,6 +13,7 @@
 mod close;
 mod commit;
 mod intake;
+mod late;
 mod notes;
 mod recall;
 mod stream;
@@ -212,20 +213,25 @@ impl Run {
         close::close(self, &headers, sealed, facts, lock, stores.meter()).await
     }
 
-    /// Runs a step over all archives of a side, several at once, and commits those that it gives
+    /// Runs a step over archives of a side, several at once, and commits those that it gives
     /// back; the first error ends it.
     async fn each_archive<F>(
         self: &Arc<Self>,
         half: Half,
+        numbers: impl IntoIterator<Item = u32>,
         step: impl Fn(u32, Object) -> F,
     ) -> Result<(), RunError>
     where
         F: Future<Output = Result<Option<Finished>, RunError>> + Send + 'static,
     {
-        let archives = self.archives(half);
-        self.progress.begin_side(half, archives);
+        let all = self.archives(half);
+        let archives: Vec<_> = numbers
+            .into_iter()
+            .map_while(|number| Some((number, all.get(number as usize)?)))
+            .collect();
+        self.progress.begin_side(half, archives.iter().map(|(_, archive)| archive.size()));
         let (mut tasks, mut commits) = (JoinSet::new(), JoinSet::new());
-        for (number, archive) in (0..).zip(archives) {
+        for (number, archive) in archives {
             if tasks.len() == self.archives_at_once {
                 self.commit_next(&mut tasks, &mut commits).await?;
             }

@@ -94,7 +94,12 @@ impl Notes {
             run.broken(self.half, self.archive, rejection.clone())?;
         }
         let lies = run.lies(self.half, self.archive, &super::recall::place_of(row));
-        self.reject(run, Some(uid), lies, rejection)
+        self.reject(run, Some(uid), lies, rejection)?;
+        if self.half == Half::Image {
+            // The archive's account is in the run's already.
+            run.tallies.lock().unwrap_or_else(PoisonError::into_inner).images.rejected += 1;
+        }
+        Ok(())
     }
 
     fn ignore(&mut self, why: Ignorance) {
@@ -113,6 +118,11 @@ impl Notes {
     /// archive that could not be read to its end is not: another run may.
     pub(super) fn finish(self, run: &Run) -> Result<Option<Finished>, RunError> {
         run.archive_done(self.half, self.archive, &self.account);
+        self.into_finished()
+    }
+
+    /// Returns the file of an archive that was accounted for before.
+    pub(super) fn into_finished(self) -> Result<Option<Finished>, RunError> {
         let Some(draft) = self.draft.filter(|_| !self.unreadable) else { return Ok(None) };
         let draft = Arc::into_inner(draft)
             .ok_or_else(|| RunError::Internal("a row is still being written".to_owned()))?;

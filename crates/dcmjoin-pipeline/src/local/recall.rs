@@ -1,13 +1,8 @@
-//! Archives that the catalogue knows: what their rows say stands, and only what is missing of them
-//! is read, each half by a range of its own.
-//!
-//! Missing is a header or an image that `--only` asks for, and an image whose header came after
-//! it. Where reading these costs more than reading the archive, or the archive is compressed, the
-//! archive is scanned as if it were not known.
+//! Archives that the catalogue knows: what their rows say stands, and they are not read again.
 
 use std::collections::HashSet;
-use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, PoisonError};
 
 use bytes::Bytes;
 use dcmjoin_catalog::{Row, State};
@@ -17,10 +12,13 @@ use dcmjoin_objects::Object;
 
 use super::Run;
 use super::notes::Notes;
+use super::stream::Stream;
 use crate::budget::paid;
 use crate::catalog::{Account, Known};
+use crate::config::Strategy;
 use crate::error::RunError;
-use crate::pair::{Headers, Paired};
+use crate::pair::Paired;
+use crate::record::Record;
 use crate::rows::{Lies, PublishedRow};
 use crate::scan::{Place, unreadable};
 use crate::source::SourceError;
@@ -65,6 +63,12 @@ impl Run {
         }
     }
 
+    /// Returns whether a known archive is recalled. Another output's catalogue tells where images
+    /// lie and not what became of them, so a whole run reads such an archive as a whole.
+    pub(super) fn recalls(&self, known: &Known) -> bool {
+        self.config.only.is_some() || known.holds() || self.config.strategy == Strategy::Select
+    }
+
     /// Returns whether a known archive is read by ranges rather than as a whole.
     pub(super) fn selects(&self, known: &Known, missing: Missing) -> bool {
         let size = known.reader.archive().size;
@@ -79,19 +83,15 @@ impl Run {
         half: Half,
         archive: u32,
         known: &Known,
-        is_written: bool,
     ) -> Result<Notes, RunError> {
-        let mut notes = match is_written {
-            true => Notes::begin(self, half, archive, known.is_compressed())?,
-            false => Notes::without_draft(half, archive),
-        };
+        let mut notes = Notes::without_draft(half, archive);
         let Account { members, ignored, broken, .. } = &known.account;
         notes.account = Account { members: *members, ignored: *ignored, ..Account::default() };
         if let Some(broken) = broken {
             self.note_broken(half, archive, broken)?;
             notes.account.broken = Some(broken.clone());
         }
-        self.tallies.lock().unwrap_or_else(std::sync::PoisonError::into_inner).archives.known += 1;
+        self.tallies.lock().unwrap_or_else(PoisonError::into_inner).archives.known += 1;
         Ok(notes)
     }
 
@@ -103,7 +103,12 @@ impl Run {
         row: Row,
         rejection: Rejection,
     ) -> Result<(), RunError> {
-        notes.reject(self, row.uid.clone(), Lies { member: row.member.clone(), ..lies }, rejection)?;
+        notes.reject(
+            self,
+            row.uid.clone(),
+            Lies { member: row.member.clone(), ..lies },
+            rejection,
+        )?;
         notes.draft.as_ref().map_or(Ok(()), |draft| draft.push(row))
     }
 
@@ -152,8 +157,70 @@ impl Run {
     }
 }
 
+impl Stream {
+    /// Takes a known archive's images as its rows tell of them. Those that have a header, and no
+    /// outcome that holds, are left for later: another archive may hold the one that was published.
+    pub(super) fn recall(&self, number: u32, known: &Known) -> Result<(), RunError> {
+        let run = &self.run;
+        let mut notes = run.recall_notes(Half::Image, number, known)?;
+        let mut is_late = false;
+        for row in known.reader.rows() {
+            run.check_stop()?;
+            let row = row?;
+            let lies = lies_of_row(run, Half::Image, number, &row);
+            match run.recalled(&row) {
+                Recalled::NotWanted => notes.account.ignored.not_wanted += 1,
+                Recalled::Rejected(rejection) => {
+                    run.recall_rejected(&mut notes, lies, row, rejection)?;
+                }
+                Recalled::Half(uid) => {
+                    is_late |= !self.recall_image(number, known, &row, &uid, lies)?;
+                }
+            }
+        }
+        notes.finish(run)?;
+        if is_late {
+            self.late.lock().unwrap_or_else(PoisonError::into_inner).insert(number);
+        }
+        Ok(())
+    }
+
+    /// Accounts for an image as its row says; false where it is left for later.
+    fn recall_image(
+        &self,
+        archive: u32,
+        known: &Known,
+        row: &Row,
+        uid: &SopInstanceUid,
+        lies: Lies,
+    ) -> Result<bool, RunError> {
+        let mut fact = fact_of(uid, row, archive);
+        let Some(paired) = self.headers.find(uid)? else {
+            fact.place = Record::Image(uid.clone()).append(&self.headers.store)?.0;
+            self.run.progress.unpaired.fetch_add(1, Relaxed);
+            self.facts.push(&fact)?;
+            return Ok(true);
+        };
+        if is_open(known, row, &paired) {
+            return Ok(false);
+        }
+        fact.place = self.headers.index.place(paired.slot)?.0;
+        if self.headers.index.claim(paired.slot) {
+            fact.outcome = self.run.recall_instance(row, &paired, lies)?;
+        }
+        self.facts.push(&fact)?;
+        Ok(true)
+    }
+}
+
+/// Returns whether nothing that holds for this run is known of what an image came to with its
+/// header.
+pub(super) fn is_open(known: &Known, row: &Row, paired: &Paired) -> bool {
+    !is_settled(known, row) || row.header_digest != Some(paired.origin.digest)
+}
+
 /// Returns whether a row tells what its instance came to, as far as the row alone says.
-pub(super) fn is_settled(known: &Known, row: &Row) -> bool {
+fn is_settled(known: &Known, row: &Row) -> bool {
     // What stood in the output's place may be gone.
     let stood = matches!(row.reason, Some(Reason::OutputExists | Reason::OutputDiffers));
     let is_whole = match row.state {
@@ -162,12 +229,6 @@ pub(super) fn is_settled(known: &Known, row: &Row) -> bool {
         State::Rejected => row.reason.is_some(),
     };
     known.holds() && is_whole && !stood
-}
-
-/// Returns whether an image has a header, which nobody has claimed yet.
-pub(super) fn is_claimable(headers: &Headers, uid: &SopInstanceUid) -> Result<bool, RunError> {
-    let paired = headers.find(uid)?;
-    Ok(paired.is_some_and(|paired| !headers.index.is_claimed(paired.slot)))
 }
 
 /// Returns the fact of a row.

@@ -1,8 +1,9 @@
 //! Reads the images' side, once: each image is paired, assembled and published while its archive
 //! streams past, and leaves a fact.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use dcmjoin_catalog::{Row, State};
@@ -14,13 +15,9 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use super::notes::Notes;
-use super::recall::{
-    Missing, Recalled, fact_of, is_claimable, is_settled, lies_of_row, place_of,
-};
 use super::{Run, joined};
 use crate::assemble::{self, Instance};
-use crate::catalog::{Draft, Finished, Known};
-use crate::config::Strategy;
+use crate::catalog::{Draft, Finished};
 use crate::error::RunError;
 use crate::pair::{Headers, Paired};
 use crate::publish::Published;
@@ -28,19 +25,21 @@ use crate::record::Record;
 use crate::rows::{Lies, PublishedRow, RejectedRow, Scope};
 use crate::scan::{Found, Place};
 
-struct Stream {
-    run: Arc<Run>,
-    headers: Arc<Headers>,
-    facts: FactRuns,
+pub(super) struct Stream {
+    pub(super) run: Arc<Run>,
+    pub(super) headers: Arc<Headers>,
+    pub(super) facts: FactRuns,
     publishing: Arc<Semaphore>,
+    /// Archives with images that are to be looked at once all others are through.
+    pub(super) late: Mutex<BTreeSet<u32>>,
 }
 
 /// An image, and where it lies.
 pub(super) struct Image {
-    archive: u32,
-    uid: SopInstanceUid,
-    member: Place,
-    bytes: Bytes,
+    pub(super) archive: u32,
+    pub(super) uid: SopInstanceUid,
+    pub(super) member: Place,
+    pub(super) bytes: Bytes,
 }
 
 /// What an instance came to.
@@ -60,10 +59,18 @@ pub(super) async fn read(run: &Arc<Run>, headers: &Arc<Headers>) -> Result<FactR
         headers: Arc::clone(headers),
         facts: run.facts(),
         publishing: Arc::new(Semaphore::new(run.config.publishing_max.max(1))),
+        late: Mutex::default(),
     });
-    run.each_archive(Half::Image, |number, archive| {
+    run.each_archive(Half::Image, 0.., |number, archive| {
         let stream = Arc::clone(&stream);
         async move { stream.archive(number, &archive).await }
+    })
+    .await?;
+    // Only now is it known which instances nobody has published.
+    let late = std::mem::take(&mut *stream.late.lock().unwrap_or_else(PoisonError::into_inner));
+    run.each_archive(Half::Image, late, |number, archive| {
+        let stream = Arc::clone(&stream);
+        async move { stream.late(number, &archive).await }
     })
     .await?;
     let stream = Arc::into_inner(stream)
@@ -77,105 +84,13 @@ impl Stream {
         number: u32,
         archive: &Object,
     ) -> Result<Option<Finished>, RunError> {
-        if let Some(known) = self.run.known(Half::Image, archive).await?
-            && let Some(missing) = self.missing(&known)?
-        {
-            return self.recall(number, archive, &known, missing).await;
-        }
-        self.scan(number, archive).await
-    }
-
-    /// Returns which images of a known archive must be read; `None` where it is better read as a
-    /// whole.
-    fn missing(&self, known: &Known) -> Result<Option<Missing>, RunError> {
-        // Another output's catalogue tells where images lie, and not what became of them.
-        if self.run.config.only.is_none() && !known.holds() && self.run.config.strategy != Strategy::Select {
-            return Ok(None);
-        }
-        let mut missing = Missing::default();
-        for row in known.reader.rows() {
-            let row = row?;
-            if let Recalled::Half(uid) = self.run.recalled(&row)
-                && !is_settled(known, &row)
-                && is_claimable(&self.headers, &uid)?
-            {
-                missing.add(&row);
+        match self.run.known(Half::Image, archive).await? {
+            Some(known) if self.run.recalls(&known) => {
+                self.recall(number, &known)?;
+                Ok(None)
             }
+            _ => self.scan(number, archive).await,
         }
-        Ok(self.run.selects(known, missing).then_some(missing))
-    }
-
-    /// Takes an archive's images from the catalogue, and reads those that are missing.
-    async fn recall(
-        self: &Arc<Self>,
-        number: u32,
-        archive: &Object,
-        known: &Known,
-        missing: Missing,
-    ) -> Result<Option<Finished>, RunError> {
-        let run = &self.run;
-        let is_written = run.writes_catalog() && !missing.is_none();
-        let mut notes = run.recall_notes(Half::Image, number, known, is_written)?;
-        let mut images = Images::default();
-        for row in known.reader.rows() {
-            run.check_stop()?;
-            let row = row?;
-            let lies = lies_of_row(run, Half::Image, number, &row);
-            let uid = match run.recalled(&row) {
-                Recalled::NotWanted => {
-                    notes.account.ignored.not_wanted += 1;
-                    continue;
-                }
-                Recalled::Rejected(rejection) => {
-                    run.recall_rejected(&mut notes, lies, row, rejection)?;
-                    continue;
-                }
-                Recalled::Half(uid) => uid,
-            };
-            if self.recall_image(number, known, &row, &uid, lies)? {
-                notes.draft.as_ref().map_or(Ok(()), |draft| draft.push(row))?;
-                continue;
-            }
-            match run.read_half(archive, &row).await? {
-                Ok(bytes) => {
-                    let image = Image { archive: number, uid, member: place_of(&row), bytes };
-                    images.spawn(self, notes.draft.clone(), image).await?;
-                }
-                Err(rejection) => notes.lost(run, &row, uid, rejection)?,
-            }
-        }
-        images.join().await?;
-        notes.finish(run)
-    }
-
-    /// Accounts for an image as its row says; false where it must be read.
-    fn recall_image(
-        &self,
-        archive: u32,
-        known: &Known,
-        row: &Row,
-        uid: &SopInstanceUid,
-        lies: Lies,
-    ) -> Result<bool, RunError> {
-        let mut fact = fact_of(uid, row, archive);
-        let Some(paired) = self.headers.find(uid)? else {
-            fact.place = Record::Image(uid.clone()).append(&self.headers.store)?.0;
-            self.run.progress.unpaired.fetch_add(1, Relaxed);
-            self.facts.push(&fact)?;
-            return Ok(true);
-        };
-        fact.place = self.headers.index.place(paired.slot)?.0;
-        let index = &self.headers.index;
-        if !index.is_claimed(paired.slot) {
-            if !is_settled(known, row) || row.header_digest != Some(paired.origin.digest) {
-                return Ok(false);
-            }
-            if index.claim(paired.slot) {
-                fact.outcome = self.run.recall_instance(row, &paired, lies)?;
-            }
-        }
-        self.facts.push(&fact)?;
-        Ok(true)
     }
 
     async fn scan(
@@ -184,11 +99,10 @@ impl Stream {
         archive: &Object,
     ) -> Result<Option<Finished>, RunError> {
         let scan = self.run.scan(Half::Image);
-        
+
         let mut images = Images::default();
         let mut scanner = scan.open(archive).await;
-        let mut notes =
-            Notes::begin(&self.run, Half::Image, number, scanner.is_compressed())?;
+        let mut notes = Notes::begin(&self.run, Half::Image, number, scanner.is_compressed())?;
         while let Some(found) = scanner.next().await {
             self.run.check_stop()?;
             let Found::Half { uid, member, bytes } = found else {
@@ -270,13 +184,13 @@ impl Ended {
 
 /// Images of one archive that are being assembled and published.
 #[derive(Default)]
-struct Images {
+pub(super) struct Images {
     tasks: JoinSet<Result<(), RunError>>,
 }
 
 impl Images {
     /// Waits for room, then takes an image up.
-    async fn spawn(
+    pub(super) async fn spawn(
         &mut self,
         stream: &Arc<Stream>,
         draft: Option<Arc<Draft>>,
@@ -294,7 +208,7 @@ impl Images {
         Ok(())
     }
 
-    async fn join(mut self) -> Result<(), RunError> {
+    pub(super) async fn join(mut self) -> Result<(), RunError> {
         while let Some(done) = self.tasks.join_next().await {
             joined(Some(done))?;
         }
