@@ -39,6 +39,8 @@ pub(crate) const UID: usize = 0;
 /// The column that a row group is sorted by.
 const OFFSET: i32 = 4;
 
+/// The rows of a page.
+const ROWS_IN_PAGE: usize = 2_048;
 /// One look-up in so many reads a row group that does not hold the UID.
 const BLOOM_FALSE_POSITIVES: f64 = 0.01;
 /// Higher levels cost more time than they save bytes: most columns are random digits.
@@ -56,7 +58,9 @@ pub(crate) fn properties() -> Result<WriterProperties, Error> {
         .set_compression(Compression::ZSTD(level))
         // Groups are flushed by hand.
         .set_max_row_group_row_count(None)
-        // Pages of one group are read together or not at all.
+        // A look-up unpacks the page of the row, and of the UIDs all.
+        .set_data_page_row_count_limit(ROWS_IN_PAGE)
+        // Statistics of pages would be of use for the offset only.
         .set_statistics_enabled(EnabledStatistics::Chunk)
         .set_offset_index_disabled(true)
         .set_sorting_columns(Some(vec![SortingColumn {
