@@ -63,6 +63,15 @@ pub struct Ignored {
 }
 
 impl Ignored {
+    /// Adds another's parts.
+    pub const fn add(&mut self, other: &Self) {
+        self.folders += other.folders;
+        self.links += other.links;
+        self.other_half += other.other_half;
+        self.junk += other.junk;
+        self.not_wanted += other.not_wanted;
+    }
+
     /// Returns the sum of the parts.
     #[must_use]
     pub const fn total(&self) -> u64 {

@@ -49,6 +49,26 @@ impl Root {
         &self.place
     }
 
+    /// Returns true where it is a folder, whose writes are durable only after [`Root::sync`].
+    #[must_use]
+    pub fn is_folder(&self) -> bool {
+        self.folder.is_some()
+    }
+
+    /// Returns a folder or prefix below this one.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`] where it is not a valid key.
+    pub fn below(&self, key: &str) -> Result<Self, Error> {
+        Ok(Self {
+            store: Arc::clone(&self.store),
+            meter: Arc::clone(&self.meter),
+            place: self.url(key).into(),
+            prefix: self.path(key)?,
+            folder: self.folder.as_ref().map(|folder| folder.join(key)),
+        })
+    }
+
     /// Lists all objects below, in the order of their keys.
     ///
     /// # Errors

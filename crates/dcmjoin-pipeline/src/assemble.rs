@@ -5,13 +5,15 @@ use dcmjoin_formats::header::Header;
 use dcmjoin_formats::part10::{self, Part10};
 use dcmjoin_formats::payload::{self, PayloadLimits};
 use dcmjoin_formats::sop_class::{self, PixelNeed};
-use dcmjoin_model::{Reason, Rejection, Warnings};
+use dcmjoin_model::{PayloadKind, Reason, Rejection, Warnings};
 
 /// An instance, ready to be published.
 #[derive(Debug)]
 pub struct Instance {
     /// The file.
     pub file: Part10,
+    /// The form of its payload, where it has one.
+    pub kind: Option<PayloadKind>,
     /// What was noted on the way of both halves.
     pub warnings: Warnings,
 }
@@ -93,5 +95,5 @@ fn file(header: &Header, pixels: Option<&payload::Pixels>) -> Result<Instance, R
     if let Some(pixels) = pixels {
         warnings.extend(&pixels.warnings);
     }
-    Ok(Instance { file, warnings })
+    Ok(Instance { file, kind: pixels.map(|pixels| pixels.kind), warnings })
 }

@@ -12,6 +12,9 @@ pub enum RunError {
     /// The spill folder cannot be used.
     #[error(transparent)]
     Index(#[from] dcmjoin_index::Error),
+    /// A file of the catalogue cannot be written or read.
+    #[error(transparent)]
+    Catalog(#[from] dcmjoin_catalog::Error),
     /// A local file cannot be used.
     #[error("cannot {action} {place}: {kind}")]
     Io {
@@ -38,6 +41,9 @@ pub enum RunError {
         /// The sources of the side.
         place: String,
     },
+    /// The catalogue has no half of what is asked for.
+    #[error("the catalogue knows no half of what is asked for")]
+    Unknown,
     /// Another run writes to the same output.
     #[error("the output is locked by run {run} (process {process} on {host})")]
     Locked {
@@ -76,13 +82,16 @@ impl RunError {
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Store(error) => error.kind.hint(),
-            Self::Index(_) => Some("choose a folder with more room by --spill, then run again"),
+            Self::Index(_) | Self::Catalog(_) => Some("choose a folder with more room by --spill, then run again"),
             Self::Locked { .. } => Some(
                 "wait for it to end; a lock whose run is dead is taken over by itself after a while",
             ),
             Self::NoArchives { .. } => {
                 Some("name a folder or prefix that holds archives, or one archive")
             }
+            Self::Unknown => Some(
+                "name the sources by --metadata and --images to look into archives that no run has read",
+            ),
             Self::Books(_) | Self::Internal(_) => Some(
                 "this is a bug; please report it, with report.json but without its examples: they name instances",
             ),

@@ -8,8 +8,10 @@
 
 pub mod assemble;
 pub mod budget;
+pub mod catalog;
 pub mod config;
 pub mod error;
+pub mod header_pack;
 pub mod layout;
 pub mod local;
 pub mod lock;
@@ -25,7 +27,7 @@ pub mod scan;
 pub mod settle;
 pub mod source;
 
-pub use config::{IfExists, Limits, RunConfig};
+pub use config::{IfExists, Limits, RunConfig, Strategy};
 pub use error::RunError;
 pub use layout::Layout;
 pub use progress::Progress;

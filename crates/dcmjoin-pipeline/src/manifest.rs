@@ -9,7 +9,8 @@ use std::path::Path;
 use dcmjoin_model::{Half, SopInstanceUid};
 use dcmjoin_objects::{Location, Object, Stores};
 
-use crate::config::Source;
+use crate::catalog::Catalog;
+use crate::config::{RunConfig, Source};
 use crate::error::RunError;
 
 /// The endings by which archives are found among other objects; an archive that is named by itself
@@ -47,6 +48,50 @@ pub async fn archives(
 }
 
 /// Returns the archives below a folder or prefix, or the one archive that the location names.
+/// Returns the archives of both sides, the metadata's first. A run that names no sources reads the
+/// archives of its catalogue, and of these only those that hold what it asks for.
+///
+/// # Errors
+/// As [`archives`]; [`RunError::Unknown`] where the catalogue knows nothing of what is asked for.
+pub async fn both(
+    stores: &Stores,
+    config: &RunConfig,
+    catalog: Option<&Catalog>,
+) -> Result<[Vec<Object>; 2], RunError> {
+    if let Some(catalog) = catalog.filter(|_| config.metadata.is_empty() && config.images.is_empty())
+    {
+        return catalogued(stores, config.only.as_ref(), catalog).await;
+    }
+    Ok([
+        archives(stores, Half::Metadata, &config.metadata).await?,
+        archives(stores, Half::Image, &config.images).await?,
+    ])
+}
+
+async fn catalogued(
+    stores: &Stores,
+    only: Option<&HashSet<SopInstanceUid>>,
+    catalog: &Catalog,
+) -> Result<[Vec<Object>; 2], RunError> {
+    let [mut metadata, mut images] = [const { Vec::new() }; 2];
+    for url in catalog.urls(only).await? {
+        let (half, url) = url;
+        let object = one_by_any_name(stores, &url.parse()?).await?;
+        let missing = || RunError::Invalid {
+            place: "the catalogue".to_owned(),
+            detail: format!("it names an archive that is gone: {url}"),
+        };
+        match half {
+            Half::Metadata => metadata.push(object.ok_or_else(missing)?),
+            Half::Image => images.push(object.ok_or_else(missing)?),
+        }
+    }
+    if metadata.is_empty() && images.is_empty() {
+        return Err(RunError::Unknown);
+    }
+    Ok([metadata, images])
+}
+
 async fn below(stores: &Stores, location: &Location) -> Result<Vec<Object>, RunError> {
     if let Some(archive) = one(stores, location).await? {
         return Ok(vec![archive]);

@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use dcmjoin_formats::header::Header;
-use dcmjoin_index::{Fact, HeaderPlace, HeaderStore};
+use dcmjoin_index::{HeaderPlace, HeaderStore};
 use dcmjoin_model::{
     PixelDescription, Reason, Rejection, SopInstanceUid, TransferSyntax, Uid, Warnings,
 };
@@ -20,12 +20,8 @@ pub struct Origin {
     pub offset: u64,
     /// Its length in bytes.
     pub length: u64,
-}
-
-impl From<&Fact> for Origin {
-    fn from(fact: &Fact) -> Self {
-        Self { archive: fact.archive, offset: fact.offset, length: fact.length }
-    }
+    /// Of its bytes as they lie in the archive.
+    pub digest: u128,
 }
 
 /// A record of the header store.
@@ -63,14 +59,20 @@ impl Record {
     ///
     /// # Errors
     /// [`RunError::Index`] where the store cannot be written.
-    pub fn append(self, store: &HeaderStore) -> Result<HeaderPlace, RunError> {
-        let bytes = match &self {
+    pub fn append(&self, store: &HeaderStore) -> Result<HeaderPlace, RunError> {
+        Ok(store.append(&self.to_bytes()?)?)
+    }
+
+    /// Returns the record as the store and header packs hold it.
+    ///
+    /// # Errors
+    /// [`RunError::Internal`]: a bug.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, RunError> {
+        let bytes = match self {
             Self::Image(uid) => postcard::to_allocvec(&Stored::Image(uid.clone())),
             Self::Header(header, origin) => postcard::to_allocvec(&stored(header, *origin)),
         };
-        let bytes =
-            bytes.map_err(|error| RunError::Internal(format!("encode a record: {error}")))?;
-        Ok(store.append(&bytes)?)
+        bytes.map_err(|error| RunError::Internal(format!("encode a record: {error}")))
     }
 
     /// Reads a record back.
@@ -78,7 +80,15 @@ impl Record {
     /// # Errors
     /// [`RunError::Index`] where the store cannot be read or is damaged.
     pub fn read(store: &HeaderStore, place: HeaderPlace) -> Result<Self, RunError> {
-        let bytes = Bytes::from(store.read(place)?);
+        Self::from_bytes(Bytes::from(store.read(place)?))
+    }
+
+    /// Returns the record of its bytes.
+    ///
+    /// # Errors
+    /// [`RunError::Internal`] where they are none.
+    #[expect(clippy::needless_pass_by_value, reason = "the record holds slices of the bytes")]
+    pub fn from_bytes(bytes: Bytes) -> Result<Self, RunError> {
         let stored = postcard::from_bytes(&bytes)
             .map_err(|error| RunError::Internal(format!("decode a record: {error}")))?;
         Ok(match stored {

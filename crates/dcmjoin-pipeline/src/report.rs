@@ -47,8 +47,8 @@ pub struct Report {
     pub ignored: IgnoredBySide,
     /// Halves that were found several times with different bytes: rows of `conflicts.jsonl`.
     pub conflicts: u64,
-    /// Archives by what was wrong with them.
-    pub archives: BrokenArchives,
+    /// Archives by what was not usual with them.
+    pub archives: Archives,
     /// Bytes moved.
     pub bytes: Moved,
     /// Requests made.
@@ -70,9 +70,11 @@ pub struct IgnoredBySide {
     pub images: Ignored,
 }
 
-/// Archives that could not be read to their end.
+/// Archives by what was not usual with them.
 #[derive(Debug, Clone, Copy, Default, Serialize)]
-pub struct BrokenArchives {
+pub struct Archives {
+    /// They were not read, or only by ranges: the catalogue knew them.
+    pub known: u64,
     /// Their store did not give them; another run may.
     pub unreadable: u64,
     /// They are damaged or beyond a limit; what stood before the break counts.

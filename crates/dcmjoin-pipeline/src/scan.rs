@@ -93,6 +93,7 @@ pub struct Scan<'a> {
 pub struct Scanner<'a> {
     scan: &'a Scan<'a>,
     plain: Option<BoxStream<'static, Result<Bytes, SourceError>>>,
+    is_compressed: bool,
     parser: TarParser,
     began: Instant,
     current: Option<Current>,
@@ -104,13 +105,14 @@ pub struct Scanner<'a> {
 impl Scan<'_> {
     /// Begins to scan an archive.
     pub async fn open(&self, archive: &Object) -> Scanner<'_> {
-        let (plain, then) = match self.reading.open(archive).await {
-            Ok(plain) => (Some(plain.stream), None),
-            Err(error) => (None, Some(Found::Broken(unreadable(error)))),
+        let (plain, is_compressed, then) = match self.reading.open(archive).await {
+            Ok(plain) => (Some(plain.stream), plain.compression.is_some(), None),
+            Err(error) => (None, false, Some(Found::Broken(unreadable(error)))),
         };
         Scanner {
             scan: self,
             plain,
+            is_compressed,
             began: Instant::now(),
             parser: TarParser::new(self.limits),
             current: None,
@@ -157,6 +159,12 @@ impl Scan<'_> {
 }
 
 impl Scanner<'_> {
+    /// Returns whether the archive is compressed: then its members cannot be range-read.
+    #[must_use]
+    pub fn is_compressed(&self) -> bool {
+        self.is_compressed
+    }
+
     /// Returns what is found next, or `None` at the end of the archive.
     pub async fn next(&mut self) -> Option<Found> {
         loop {

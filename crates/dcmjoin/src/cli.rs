@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use dcmjoin_objects::Location;
 use dcmjoin_pipeline::config::Source;
-use dcmjoin_pipeline::{IfExists, Layout, RunConfig};
+use dcmjoin_pipeline::{IfExists, Layout, RunConfig, Strategy};
 use tracing::level_filters::LevelFilter;
 
 const EXAMPLES: &str = "\
@@ -16,8 +16,8 @@ Examples:
       joins two folders of tars into Part 10 files
   dcmjoin run --metadata s3://archive/meta --images s3://archive/img --output s3://dicom/out
       the same from bucket to bucket
-  dcmjoin get 2.25.1234 --metadata text/ --images images/ -o one.dcm
-      one instance
+  dcmjoin get 2.25.1234 --catalog out/ -o one.dcm
+      one instance, by what a run learnt; of its archives only the two halves are read
 
 Exit codes: 0 done, 1 failed, 2 bad arguments, 3 done with losses under --strict, 4 output locked
 by another run, 130 stopped.";
@@ -72,11 +72,43 @@ pub(crate) enum Command {
 pub(crate) struct Sources {
     /// Metadata archives: a folder, `file://`, `s3://bucket/prefix`, one archive, or @manifest with one
     /// archive a line; repeatable
-    #[arg(long, required = true, value_name = "SRC")]
+    #[arg(long, required_unless_present = "catalog", requires = "images", value_name = "SRC")]
     pub(crate) metadata: Vec<Source>,
     /// Image archives, likewise
-    #[arg(long, required = true, value_name = "SRC")]
+    #[arg(long, required_unless_present = "catalog", requires = "metadata", value_name = "SRC")]
     pub(crate) images: Vec<Source>,
+    /// The output of an earlier run: what it learnt is used, and names the archives where no
+    /// source does [default: the run's own output]
+    #[arg(long, value_name = "DST")]
+    pub(crate) catalog: Option<Location>,
+    /// How to read halves that the catalogue knows
+    #[arg(long, value_name = "HOW", value_enum, default_value_t)]
+    pub(crate) strategy: StrategyArg,
+}
+
+/// How to read halves that the catalogue knows.
+#[derive(Debug, Clone, Copy, Default, ValueEnum)]
+pub(crate) enum StrategyArg {
+    /// Whole archives
+    Stream,
+    /// Each half by a range of its own
+    Select,
+    /// Whichever costs less
+    #[default]
+    Auto,
+}
+
+impl Sources {
+    pub(crate) fn into_config(self, output: Location) -> RunConfig {
+        let mut config = RunConfig::new(self.metadata, self.images, output);
+        config.catalog = self.catalog;
+        config.strategy = match self.strategy {
+            StrategyArg::Stream => Strategy::Stream,
+            StrategyArg::Select => Strategy::Select,
+            StrategyArg::Auto => Strategy::Auto,
+        };
+        config
+    }
 }
 
 /// What the machine may give.
@@ -116,6 +148,9 @@ pub(crate) struct RunArgs {
     /// What to do where an object stands already
     #[arg(long, value_name = "RULE", value_enum, default_value_t)]
     pub(crate) if_exists: IfExistsArg,
+    /// Read every archive again, whatever the catalogue knows of it
+    #[arg(long)]
+    pub(crate) rescan: bool,
     /// Do all but write
     #[arg(long)]
     pub(crate) dry_run: bool,

@@ -18,7 +18,7 @@ use crate::error::RunError;
 use crate::lock::Lock;
 use crate::pair::{Headers, Paired};
 use crate::publish::Published;
-use crate::report::{COMMIT_SCHEMA, Commit, IgnoredBySide, Moved, Report, SCHEMA, Settings};
+use crate::report::{COMMIT_SCHEMA, Commit, Moved, Report, SCHEMA, Settings};
 use crate::rows::{PublishedRow, RejectedRow, Rejections, Superseded, UnpairedRow};
 use crate::settle::{candidates, read_again};
 
@@ -41,7 +41,7 @@ pub(super) async fn close(
 ) -> Result<Report, RunError> {
     let (metadata, images_side) = {
         let tallies = run.tallies.lock().unwrap_or_else(PoisonError::into_inner);
-        (tallies.metadata.side(), tallies.images.side())
+        (tallies.metadata, tallies.images)
     };
     let books = Books { metadata, images: images_side, ..Books::default() };
     let mut close = Close {
@@ -288,7 +288,7 @@ impl Close<'_> {
             let run = Arc::clone(self.run);
             instances.spawn(async move {
                 let instance = assemble::header_only(&paired.header, &run.config.limits.payload);
-                run.publish(&paired, None, instance).await
+                run.publish(&paired, None, instance).await.map(|ended| ended.outcome)
             });
         }
         while let Some(outcome) = joined(instances.join_next().await)? {
@@ -357,7 +357,7 @@ impl Run {
     ) -> Report {
         let tallies = self.tallies.lock().unwrap_or_else(PoisonError::into_inner);
         let requests = meter.requests();
-        let broken = tallies.broken;
+        let archives = tallies.archives;
         Report {
             schema: SCHEMA,
             run: self.name.clone(),
@@ -366,16 +366,13 @@ impl Run {
             finished: humantime::format_rfc3339_millis(SystemTime::now()).to_string(),
             seconds: self.clock.elapsed().as_secs_f64(),
             dry_run: self.config.dry_run,
-            complete: books.is_complete() && broken.unreadable + broken.damaged == 0,
+            complete: books.is_complete() && archives.unreadable + archives.damaged == 0,
             metadata: books.metadata,
             images: books.images,
             instances: books.instances,
-            ignored: IgnoredBySide {
-                metadata: tallies.metadata.ignored,
-                images: tallies.images.ignored,
-            },
+            ignored: tallies.ignored,
             conflicts,
-            archives: broken,
+            archives,
             bytes: Moved { read: requests.bytes_read, written: requests.bytes_written },
             requests: requests.into(),
             rejections,

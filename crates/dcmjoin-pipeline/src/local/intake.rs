@@ -11,8 +11,13 @@ use dcmjoin_index::{Fact, FactRuns, Fingerprint, HeaderPlace, HeaderStore, Outco
 use dcmjoin_model::{Half, Rejection, SopInstanceUid};
 use dcmjoin_objects::Object;
 
-use super::{Run, SideTally};
+use super::Run;
+use super::notes::Notes;
+use super::recall::{Missing, Recalled, lies_of_row, place_of};
+use super::stream::row_of;
+use crate::catalog::{Finished, Known};
 use crate::error::RunError;
+use crate::header_pack;
 use crate::pair::Headers;
 use crate::record::{Origin, Record, same_uid};
 use crate::rows::{ConflictRow, Lies};
@@ -31,6 +36,13 @@ struct Intake {
     facts: FactRuns,
 }
 
+/// A header that was stored.
+struct Stored {
+    fact: Fact,
+    crc32c: u32,
+    record: Vec<u8>,
+}
+
 /// Reads all metadata archives; returns their headers, ready to be paired.
 pub(super) async fn read(run: &Arc<Run>) -> Result<(Arc<Headers>, Sealed), RunError> {
     let store = HeaderStore::create(run.spill.path())?;
@@ -46,22 +58,40 @@ pub(super) async fn read(run: &Arc<Run>) -> Result<(Arc<Headers>, Sealed), RunEr
 }
 
 impl Intake {
-    async fn archive(&self, number: u32, archive: &Object) -> Result<(), RunError> {
-        let config = &self.run.config;
+    async fn archive(&self, number: u32, archive: &Object) -> Result<Option<Finished>, RunError> {
+        let run = &self.run;
+        if let Some(known) = run.known(Half::Metadata, archive).await? {
+            let is_taken = match run.config.only {
+                None => self.unpack(number, &known).await?,
+                Some(_) => self.select(number, archive, &known).await?,
+            };
+            if is_taken {
+                return Ok(None);
+            }
+        }
+        self.scan(number, archive).await
+    }
+
+    async fn scan(&self, number: u32, archive: &Object) -> Result<Option<Finished>, RunError> {
         let scan = self.run.scan(Half::Metadata);
-        let options =
-            HeaderOptions { limits: config.limits.header, strict_values: config.strict_values };
-        let mut transcoder = Transcoder::new(options);
-        let mut tally = SideTally::default();
+        let mut transcoder = self.transcoder();
+        
         let mut scanner = scan.open(archive).await;
+        let mut notes =
+            Notes::begin(&self.run, Half::Metadata, number, scanner.is_compressed())?;
         while let Some(found) = scanner.next().await {
             self.run.check_stop()?;
             let found = match found {
                 Found::Half { uid, member, bytes } => {
                     self.run.progress.bytes.fetch_add(member.range.len(), Relaxed);
                     match self.header(&mut transcoder, number, &uid, &member, bytes)? {
-                        Ok(()) => {
-                            tally.members += 1;
+                        Ok(Stored { fact, crc32c, record }) => {
+                            notes.account.members += 1;
+                            self.take(&fact)?;
+                            if let Some(draft) = &notes.draft {
+                                draft.header(&record)?;
+                                draft.push(row_of(&uid, &fact, crc32c))?;
+                            }
                             continue;
                         }
                         Err(rejection) => Found::Rejected { uid: Some(uid), member, rejection },
@@ -69,13 +99,106 @@ impl Intake {
                 }
                 other => other,
             };
-            self.run.not_a_half(Half::Metadata, number, found, &mut tally)?;
+            notes.not_a_half(&self.run, found)?;
         }
-        self.run.archive_done(Half::Metadata, number, &tally);
-        Ok(())
+        notes.finish(&self.run)
     }
 
-    /// Takes one header in, or says why it cannot be.
+    /// Takes the headers of a known archive from its pack; false where there is none.
+    async fn unpack(&self, number: u32, known: &Known) -> Result<bool, RunError> {
+        let (Some(catalog), Some(told)) = (&self.run.catalog, &known.account.pack) else {
+            return Ok(false);
+        };
+        if !known.same_settings {
+            return Ok(false);
+        }
+        let Some(pack) = catalog.pack(known).await? else { return Ok(false) };
+        let taken = tokio::task::block_in_place(|| {
+            header_pack::read(pack, told, number, |record| {
+                self.run.check_stop()?;
+                let place = record.append(&self.store)?;
+                match record {
+                    Record::Header(header, origin) => self.take(&fact_at(&header.uid, origin, place)),
+                    Record::Image(_) => Ok(()),
+                }
+            })
+        });
+        match taken {
+            Ok(()) => {}
+            Err(RunError::Invalid { .. }) => {
+                tracing::warn!("a header pack is damaged; its archive is read again");
+                return Ok(false);
+            }
+            Err(error) => return Err(error),
+        }
+        let run = &self.run;
+        let mut notes = run.recall_notes(Half::Metadata, number, known, false)?;
+        for row in known.reader.rows() {
+            let row = row?;
+            if let Recalled::Rejected(rejection) = run.recalled(&row) {
+                let lies = lies_of_row(run, Half::Metadata, number, &row);
+                run.recall_rejected(&mut notes, lies, row, rejection)?;
+            }
+        }
+        notes.finish(run)?;
+        Ok(true)
+    }
+
+    /// Reads only the wanted headers of a known archive; false where it is better read as a whole.
+    async fn select(
+        &self,
+        number: u32,
+        archive: &Object,
+        known: &Known,
+    ) -> Result<bool, RunError> {
+        let run = &self.run;
+        let mut missing = Missing::default();
+        for row in known.reader.rows() {
+            let row = row?;
+            match run.recalled(&row) {
+                Recalled::Rejected(_) if !known.same_settings => return Ok(false),
+                Recalled::Half(_) => missing.add(&row),
+                _ => {}
+            }
+        }
+        if !run.selects(known, missing) {
+            return Ok(false);
+        }
+        let mut notes = run.recall_notes(Half::Metadata, number, known, false)?;
+        let mut transcoder = self.transcoder();
+        for row in known.reader.rows() {
+            let row = row?;
+            let lies = lies_of_row(run, Half::Metadata, number, &row);
+            match run.recalled(&row) {
+                Recalled::NotWanted => notes.account.ignored.not_wanted += 1,
+                Recalled::Rejected(rejection) => {
+                    run.recall_rejected(&mut notes, lies, row, rejection)?;
+                }
+                Recalled::Half(uid) => match run.read_half(archive, &row).await? {
+                    Err(rejection) => notes.lost(run, &row, uid, rejection)?,
+                    Ok(bytes) => {
+                        let member = place_of(&row);
+                        match self.header(&mut transcoder, number, &uid, &member, bytes)? {
+                            Ok(stored) => self.take(&stored.fact)?,
+                            Err(rejection) => notes.reject(run, Some(uid), lies, rejection)?,
+                        }
+                    }
+                },
+            }
+        }
+        notes.finish(run)?;
+        Ok(true)
+    }
+
+    fn transcoder(&self) -> Transcoder {
+        let config = &self.run.config;
+        Transcoder::new(HeaderOptions {
+            limits: config.limits.header,
+            strict_values: config.strict_values,
+        })
+    }
+
+    /// Stores one header, or says why it cannot be.
     fn header(
         &self,
         transcoder: &mut Transcoder,
@@ -83,9 +206,14 @@ impl Intake {
         uid: &SopInstanceUid,
         member: &Place,
         bytes: Bytes,
-    ) -> Result<Result<(), Rejection>, RunError> {
-        let origin = Origin { archive, offset: member.range.start, length: member.range.len() };
-        let digest = digest(&bytes);
+    ) -> Result<Result<Stored, Rejection>, RunError> {
+        let origin = Origin {
+            archive,
+            offset: member.range.start,
+            length: member.range.len(),
+            digest: digest(&bytes),
+        };
+        let crc32c = crc32c::crc32c(&bytes);
         let bytes_max = self.run.config.limits.metadata_member_bytes_max;
         let header = compressed::plain(bytes, bytes_max)
             .and_then(|(document, _)| transcoder.transcode(&document))
@@ -94,19 +222,15 @@ impl Intake {
             Ok(header) => header,
             Err(rejection) => return Ok(Err(rejection)),
         };
-        let place = Record::Header(Box::new(header), origin).append(&self.store)?;
-        let fact = Fact {
-            fingerprint: Fingerprint::of(uid),
-            digest,
-            archive,
-            offset: origin.offset,
-            length: origin.length,
-            place: place.0,
-            outcome: Outcome::Open,
-        };
-        self.facts.push(&fact)?;
+        let record = Record::Header(Box::new(header), origin).to_bytes()?;
+        let place = self.store.append(&record)?;
+        Ok(Ok(Stored { fact: fact_at(uid, origin, place), crc32c, record }))
+    }
+
+    fn take(&self, fact: &Fact) -> Result<(), RunError> {
+        self.facts.push(fact)?;
         self.run.progress.headers.fetch_add(1, Relaxed);
-        Ok(Ok(()))
+        Ok(())
     }
 
     /// Merges the facts: of each UID one header goes to the index, the one with the smallest
@@ -129,6 +253,18 @@ impl Intake {
             }
         }
         Ok((Arc::new(Headers { index: builder.seal()?, store }), sealed))
+    }
+}
+
+fn fact_at(uid: &SopInstanceUid, origin: Origin, place: HeaderPlace) -> Fact {
+    Fact {
+        fingerprint: Fingerprint::of(uid),
+        digest: origin.digest,
+        archive: origin.archive,
+        offset: origin.offset,
+        length: origin.length,
+        place: place.0,
+        outcome: Outcome::Open,
     }
 }
 

@@ -11,34 +11,42 @@
 //! are here; the steps know none of them.
 
 mod close;
+mod commit;
 mod intake;
+mod notes;
+mod recall;
 mod stream;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Instant, SystemTime};
 
 use dcmjoin_index::{FactRuns, PairingIndexBuilder};
-use dcmjoin_model::{Half, Ignored, Reason, Rejection, Side};
+use dcmjoin_model::{Half, Side};
 use dcmjoin_objects::{Object, Root, Stores};
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 
+use self::commit::Syncs;
 use crate::budget::{Budget, UNIT_BYTES};
+use crate::catalog::{Catalog, Finished, Known};
 use crate::config::RunConfig;
 use crate::error::RunError;
 use crate::lock::Lock;
 use crate::manifest;
 use crate::progress::{Phase, Progress, WarningTally};
 use crate::publish::Publisher;
-use crate::report::{BrokenArchives, Report};
-use crate::rows::{Lies, RejectedRow, Rows, Scope};
-use crate::scan::{Found, Ignorance, Place, Scan};
+use crate::report::{Archives, IgnoredBySide, Report};
+use crate::rows::{Lies, Rows};
+use crate::scan::{Place, Scan};
 use crate::source::{HELD_MAX, PLAIN_PIECE_BYTES, Reading};
 
 /// Facts of one side in memory before they are sorted to disk, as a share of the budget.
 const FACTS_SHARE: u64 = 16;
 /// The pairing index in memory, as a share of the budget; a larger one is on disk.
 const INDEX_SHARE: u64 = 4;
+
+/// Archives that wait to be committed.
+const COMMITS_MAX: usize = 64;
 
 /// Runs a configuration to its end.
 ///
@@ -86,6 +94,9 @@ struct Run {
     reading: Reading,
     members: Budget,
     archives_at_once: usize,
+    /// What earlier runs learnt; none where the output is in memory.
+    catalog: Option<Catalog>,
+    syncs: Syncs,
     rows: RunRows,
     tallies: Mutex<Tallies>,
     warnings: WarningTally,
@@ -130,52 +141,10 @@ struct RunRows {
 /// What the scans counted: members that are no halves.
 #[derive(Debug, Default)]
 struct Tallies {
-    metadata: SideTally,
-    images: SideTally,
-    broken: BrokenArchives,
-}
-
-/// The accounts of a side that a scan knows.
-#[derive(Debug, Default, Clone, Copy)]
-struct SideTally {
-    archives: u64,
-    members: u64,
-    rejected: u64,
-    ignored: Ignored,
-}
-
-impl SideTally {
-    fn add(&mut self, other: &Self) {
-        self.archives += other.archives;
-        self.members += other.members;
-        self.rejected += other.rejected;
-        self.ignored.folders += other.ignored.folders;
-        self.ignored.links += other.ignored.links;
-        self.ignored.other_half += other.ignored.other_half;
-        self.ignored.junk += other.ignored.junk;
-        self.ignored.not_wanted += other.ignored.not_wanted;
-    }
-
-    fn ignore(&mut self, why: Ignorance) {
-        let part = match why {
-            Ignorance::Folder => &mut self.ignored.folders,
-            Ignorance::Link => &mut self.ignored.links,
-            Ignorance::OtherHalf => &mut self.ignored.other_half,
-            Ignorance::Junk => &mut self.ignored.junk,
-            Ignorance::NotWanted => &mut self.ignored.not_wanted,
-        };
-        *part += 1;
-    }
-
-    fn side(&self) -> Side {
-        Side {
-            archives: self.archives,
-            members: self.members,
-            rejected: self.rejected,
-            ignored: self.ignored.total(),
-            ..Side::default()
-        }
-    }
+    metadata: Side,
+    images: Side,
+    ignored: IgnoredBySide,
+    archives: Archives,
 }
 
 impl Run {
@@ -186,10 +155,10 @@ impl Run {
     ) -> Result<Self, RunError> {
         progress.begin(Phase::Manifest, 0, 0);
         let started = SystemTime::now();
-        let metadata = manifest::archives(stores, Half::Metadata, &config.metadata).await?;
-        let images = manifest::archives(stores, Half::Image, &config.images).await?;
         let output = stores.open(&config.output)?;
         let spill = spill_folder(&config)?;
+        let catalog = Catalog::of_run(stores, &output, &config, spill.path()).await?;
+        let [metadata, images] = manifest::both(stores, &config, catalog.as_ref()).await?;
         let rows = || Rows::create(spill.path());
         let rows = RunRows {
             published: rows()?,
@@ -219,6 +188,8 @@ impl Run {
             config,
             progress,
             output,
+            catalog,
+            syncs: Syncs::default(),
             metadata,
             images,
             spill,
@@ -241,29 +212,67 @@ impl Run {
         close::close(self, &headers, sealed, facts, lock, stores.meter()).await
     }
 
-    /// Runs a step over all archives of a side, several at once; the first error ends it.
+    /// Runs a step over all archives of a side, several at once, and commits those that it gives
+    /// back; the first error ends it.
     async fn each_archive<F>(
         self: &Arc<Self>,
         half: Half,
         step: impl Fn(u32, Object) -> F,
     ) -> Result<(), RunError>
     where
-        F: Future<Output = Result<(), RunError>> + Send + 'static,
+        F: Future<Output = Result<Option<Finished>, RunError>> + Send + 'static,
     {
         let archives = self.archives(half);
         self.progress.begin_side(half, archives);
-        let mut tasks = JoinSet::new();
+        let (mut tasks, mut commits) = (JoinSet::new(), JoinSet::new());
         for (number, archive) in (0..).zip(archives) {
             if tasks.len() == self.archives_at_once {
-                joined(tasks.join_next().await)?;
+                self.commit_next(&mut tasks, &mut commits).await?;
             }
             self.check_stop()?;
             tasks.spawn(step(number, archive.clone()));
         }
-        while let Some(done) = tasks.join_next().await {
+        while !tasks.is_empty() {
+            self.commit_next(&mut tasks, &mut commits).await?;
+        }
+        while let Some(done) = commits.join_next().await {
             joined(Some(done))?;
         }
         Ok(())
+    }
+
+    /// Waits for one archive, and sees to it that it is committed: beside the next archives, since
+    /// a folder must be synced before.
+    async fn commit_next(
+        self: &Arc<Self>,
+        tasks: &mut JoinSet<Result<Option<Finished>, RunError>>,
+        commits: &mut JoinSet<Result<(), RunError>>,
+    ) -> Result<(), RunError> {
+        let Some(Some(finished)) = joined(tasks.join_next().await)? else { return Ok(()) };
+        if commits.len() == COMMITS_MAX {
+            joined(commits.join_next().await)?;
+        }
+        let run = Arc::clone(self);
+        commits.spawn(async move {
+            let Some(catalog) = &run.catalog else { return Ok(()) };
+            run.syncs.wait(&run.output).await?;
+            catalog.commit(finished).await
+        });
+        Ok(())
+    }
+
+    /// Returns what the catalogue knows of an archive.
+    async fn known(&self, half: Half, archive: &Object) -> Result<Option<Known>, RunError> {
+        match &self.catalog {
+            Some(catalog) if !self.config.rescan => catalog.find(half, archive).await,
+            _ => Ok(None),
+        }
+    }
+
+    /// Returns whether this run adds to the catalogue: only one that reads archives as a whole
+    /// can tell what they hold.
+    fn writes_catalog(&self) -> bool {
+        !self.config.dry_run && self.config.only.is_none()
     }
 
     /// Returns how the archives of a side are scanned.
@@ -311,67 +320,6 @@ impl Run {
             offset: place.range.start,
             length: place.range.len(),
         }
-    }
-
-    /// Accounts for what a scan finds that is not a half.
-    fn not_a_half(
-        &self,
-        half: Half,
-        archive: u32,
-        found: Found,
-        tally: &mut SideTally,
-    ) -> Result<(), RunError> {
-        match found {
-            Found::Half { .. } => {}
-            Found::Ignored(why) => {
-                tally.members += 1;
-                tally.ignore(why);
-            }
-            Found::Rejected { uid, member, rejection } => {
-                tally.members += 1;
-                tally.rejected += 1;
-                self.progress.rejected.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-                let lies = self.lies(half, archive, &member);
-                self.rows.rejected.push(&RejectedRow::of_half(
-                    half,
-                    half.into(),
-                    uid,
-                    lies,
-                    rejection,
-                ))?;
-            }
-            Found::Broken(rejection) => self.broken(half, archive, rejection)?,
-        }
-        Ok(())
-    }
-
-    /// Accounts for an archive that cannot be read to its end.
-    fn broken(&self, half: Half, archive: u32, rejection: Rejection) -> Result<(), RunError> {
-        let reason = rejection.reason;
-        tracing::warn!(side = half.as_str(), archive, reason = reason.code(), "archive is broken");
-        let mut tallies = self.tallies.lock().unwrap_or_else(PoisonError::into_inner);
-        match reason {
-            Reason::ArchiveUnreadable => tallies.broken.unreadable += 1,
-            _ => tallies.broken.damaged += 1,
-        }
-        drop(tallies);
-        let object = &self.archives(half)[archive as usize];
-        let archive = Arc::clone(object.url());
-        let lies = Lies { archive, member: None, offset: 0, length: object.size() };
-        let row = RejectedRow::of_half(half, Scope::Archive, None, lies, rejection);
-        self.rows.rejected.push(&row)
-    }
-
-    fn archive_done(&self, half: Half, archive: u32, tally: &SideTally) {
-        let mut tallies = self.tallies.lock().unwrap_or_else(PoisonError::into_inner);
-        let side = match half {
-            Half::Metadata => &mut tallies.metadata,
-            Half::Image => &mut tallies.images,
-        };
-        side.add(&SideTally { archives: 1, ..*tally });
-        drop(tallies);
-        self.progress.archive_done(self.archives(half)[archive as usize].size());
-        tracing::info!(side = half.as_str(), archive, members = tally.members, "archive done");
     }
 }
 

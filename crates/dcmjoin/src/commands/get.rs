@@ -21,7 +21,7 @@ use crate::watch::Watch;
 pub(crate) fn run(args: GetArgs, talk: &Talk) -> anyhow::Result<Exit> {
     let uid = SopInstanceUid::parse(&args.uid)
         .with_context(|| format!("read {:?} as a UID", args.uid))?;
-    let mut config = RunConfig::new(args.sources.metadata, args.sources.images, Location::Memory);
+    let mut config = args.sources.into_config(Location::Memory);
     config.only = Some(HashSet::from([uid.clone()]));
     args.resources.apply(&mut config);
     let progress = Arc::new(Progress::default());

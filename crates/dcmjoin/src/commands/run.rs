@@ -15,10 +15,11 @@ use crate::watch::Watch;
 
 /// Runs the job and says how it went.
 pub(crate) fn run(args: RunArgs, talk: &Talk) -> anyhow::Result<Exit> {
-    let mut config = RunConfig::new(args.sources.metadata, args.sources.images, args.output);
+    let mut config = args.sources.into_config(args.output);
     config.layout = args.layout;
     config.if_exists = args.if_exists.into();
     config.only = args.only.as_deref().map(manifest::uids).transpose()?;
+    config.rescan = args.rescan;
     config.dry_run = args.dry_run;
     config.strict_values = args.strict_values;
     args.resources.apply(&mut config);

@@ -18,6 +18,10 @@ mod hostile;
 #[cfg(test)]
 mod inspect;
 #[cfg(test)]
+mod kill;
+#[cfg(test)]
+mod resume;
+#[cfg(test)]
 mod run;
 #[cfg(test)]
 mod s3;

@@ -1,0 +1,132 @@
+//! Runs that are killed at random, again and again: the last one ends as if nothing had happened.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use dcmjoin_testkit::{SeaweedFs, program};
+use serde_json::Value;
+
+use crate::archive::{dcmjoin, files};
+
+const KILLS: u32 = 50;
+/// Kills in a row before a run is let go to its end.
+const KILLS_IN_A_ROUND: u32 = 5;
+
+type Objects = BTreeMap<String, Vec<u8>>;
+
+/// Numbers that look random, and are the same each time: a failure can be looked into.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, end: Duration) -> Duration {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        end.mul_f64(f64::from((self.0 >> 40) as u32) / f64::from(1_u32 << 24))
+    }
+}
+
+/// Kills runs at random; returns the reports of those that were let go, each with the number of
+/// archives that they found committed.
+fn kill_loop(
+    mut start: impl FnMut() -> Child,
+    mut clear: impl FnMut(),
+    mut objects: impl FnMut() -> Objects,
+) {
+    let began = Instant::now();
+    let whole = report(start());
+    let (expected, time) = (objects(), began.elapsed());
+    let (mut dice, mut kills, mut resumed) = (Dice(7), 0, 0);
+    while kills < KILLS {
+        clear();
+        for _ in 0..KILLS_IN_A_ROUND {
+            let mut child = start();
+            std::thread::sleep(dice.below(time));
+            kills += u32::from(child.try_wait().unwrap().is_none());
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+        let last = report(start());
+        resumed += last["archives"]["known"].as_u64().unwrap();
+        assert!(objects() == expected, "other objects after {kills} kills");
+        for side in ["metadata", "images"] {
+            assert_eq!(last[side], whole[side], "{side} after {kills} kills");
+        }
+        let durable = |report: &Value| {
+            let count = |name: &str| report["instances"][name].as_u64().unwrap();
+            (count("published") + count("already_there"), count("rejected"), count("pairs"))
+        };
+        assert_eq!(durable(&last), durable(&whole));
+    }
+    assert!(resumed > 0, "no run found anything committed");
+}
+
+fn report(child: Child) -> Value {
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {said}"))
+}
+
+fn synthetic(folder: &Path) {
+    let out = folder.to_str().unwrap();
+    let made = dcmjoin(&[
+        "synth", "--instances", "1500", "--metadata-archives", "5", "--image-archives", "15",
+        "--duplicate", "0.02", "--conflict", "0.02", "--broken", "0.02", "--out", out,
+    ]);
+    assert!(made.status.success());
+}
+
+fn run(metadata: &str, images: &str, output: &str) -> Command {
+    let mut command = program(env!("CARGO_BIN_EXE_dcmjoin"));
+    command
+        .args(["run", "--metadata", metadata, "--images", images, "--output", output, "--json"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command
+}
+
+fn instances(objects: Objects) -> Objects {
+    objects.into_iter().filter(|(key, _)| !key.contains("_dcmjoin/")).collect()
+}
+
+#[test]
+fn fifty_kills_over_folders_change_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    synthetic(folder.path());
+    let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    kill_loop(
+        || run(&at("metadata"), &at("images"), &at("out")).spawn().unwrap(),
+        || std::fs::remove_dir_all(at("out")).unwrap(),
+        || instances(files(&folder.path().join("out"), "")),
+    );
+}
+
+#[test]
+fn fifty_kills_over_s3_change_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    synthetic(folder.path());
+    let server = SeaweedFs::start().unwrap();
+    let admin = server.admin();
+    let source = admin.create_bucket("source").unwrap();
+    for side in ["metadata", "images"] {
+        for (name, body) in files(&folder.path().join(side), "") {
+            source.put(&format!("{side}/{name}"), body).unwrap();
+        }
+    }
+    let target = admin.create_bucket("target").unwrap();
+    let round = std::cell::Cell::new(0);
+    let prefix = || format!("out{}", round.get());
+    kill_loop(
+        || {
+            let output = format!("s3://target/{}", prefix());
+            let mut command = run("s3://source/metadata", "s3://source/images", &output);
+            admin.apply(&mut command).spawn().unwrap()
+        },
+        || round.set(round.get() + 1),
+        || {
+            let (prefix, objects) = (format!("{}/", prefix()), target.objects(&format!("{}/", prefix())));
+            let strip = |(key, body): (String, Vec<u8>)| (key[prefix.len()..].to_owned(), body);
+            instances(objects.unwrap().into_iter().map(strip).collect())
+        },
+    );
+}
