@@ -237,12 +237,7 @@ impl Catalog {
     ///
     /// # Errors
     /// [`RunError::Io`] where the spill folder cannot be written.
-    pub fn draft(
-        &self,
-        half: Half,
-        archive: &Object,
-        compressed: bool,
-    ) -> Result<Draft, RunError> {
+    pub fn draft(&self, half: Half, archive: &Object, compressed: bool) -> Result<Draft, RunError> {
         let told = Archive {
             schema: dcmjoin_catalog::SCHEMA.to_owned(),
             half,

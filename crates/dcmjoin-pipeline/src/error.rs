@@ -82,7 +82,9 @@ impl RunError {
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Store(error) => error.kind.hint(),
-            Self::Index(_) | Self::Catalog(_) => Some("choose a folder with more room by --spill, then run again"),
+            Self::Index(_) | Self::Catalog(_) => {
+                Some("choose a folder with more room by --spill, then run again")
+            }
             Self::Locked { .. } => Some(
                 "wait for it to end; a lock whose run is dead is taken over by itself after a while",
             ),

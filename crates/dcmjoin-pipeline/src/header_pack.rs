@@ -62,7 +62,8 @@ impl PackWriter {
     /// [`RunError::Io`] where the device is full or fails.
     pub fn push(&mut self, record: &[u8]) -> Result<(), RunError> {
         let length = u32::try_from(record.len()).ok().filter(|&length| length <= RECORD_BYTES_MAX);
-        let length = length.ok_or_else(|| failed("append to")(io::ErrorKind::FileTooLarge.into()))?;
+        let length =
+            length.ok_or_else(|| failed("append to")(io::ErrorKind::FileTooLarge.into()))?;
         self.headers += 1;
         self.stream
             .write_all(&length.to_le_bytes())

@@ -58,7 +58,8 @@ pub async fn both(
     config: &RunConfig,
     catalog: Option<&Catalog>,
 ) -> Result<[Vec<Object>; 2], RunError> {
-    if let Some(catalog) = catalog.filter(|_| config.metadata.is_empty() && config.images.is_empty())
+    if let Some(catalog) =
+        catalog.filter(|_| config.metadata.is_empty() && config.images.is_empty())
     {
         return catalogued(stores, config.only.as_ref(), catalog).await;
     }

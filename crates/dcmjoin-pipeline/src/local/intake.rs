@@ -75,10 +75,9 @@ impl Intake {
     async fn scan(&self, number: u32, archive: &Object) -> Result<Option<Finished>, RunError> {
         let scan = self.run.scan(Half::Metadata);
         let mut transcoder = self.transcoder();
-        
+
         let mut scanner = scan.open(archive).await;
-        let mut notes =
-            Notes::begin(&self.run, Half::Metadata, number, scanner.is_compressed())?;
+        let mut notes = Notes::begin(&self.run, Half::Metadata, number, scanner.is_compressed())?;
         while let Some(found) = scanner.next().await {
             self.run.check_stop()?;
             let found = match found {
@@ -118,7 +117,9 @@ impl Intake {
                 self.run.check_stop()?;
                 let place = record.append(&self.store)?;
                 match record {
-                    Record::Header(header, origin) => self.take(&fact_at(&header.uid, origin, place)),
+                    Record::Header(header, origin) => {
+                        self.take(&fact_at(&header.uid, origin, place))
+                    }
                     Record::Image(_) => Ok(()),
                 }
             })
@@ -145,12 +146,7 @@ impl Intake {
     }
 
     /// Reads only the wanted headers of a known archive; false where it is better read as a whole.
-    async fn select(
-        &self,
-        number: u32,
-        archive: &Object,
-        known: &Known,
-    ) -> Result<bool, RunError> {
+    async fn select(&self, number: u32, archive: &Object, known: &Known) -> Result<bool, RunError> {
         let run = &self.run;
         let mut missing = Missing::default();
         for row in known.reader.rows() {

@@ -103,7 +103,12 @@ impl Run {
         row: Row,
         rejection: Rejection,
     ) -> Result<(), RunError> {
-        notes.reject(self, row.uid.clone(), Lies { member: row.member.clone(), ..lies }, rejection)?;
+        notes.reject(
+            self,
+            row.uid.clone(),
+            Lies { member: row.member.clone(), ..lies },
+            rejection,
+        )?;
         notes.draft.as_ref().map_or(Ok(()), |draft| draft.push(row))
     }
 

@@ -14,9 +14,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use super::notes::Notes;
-use super::recall::{
-    Missing, Recalled, fact_of, is_claimable, is_settled, lies_of_row, place_of,
-};
+use super::recall::{Missing, Recalled, fact_of, is_claimable, is_settled, lies_of_row, place_of};
 use super::{Run, joined};
 use crate::assemble::{self, Instance};
 use crate::catalog::{Draft, Finished, Known};
@@ -89,7 +87,10 @@ impl Stream {
     /// whole.
     fn missing(&self, known: &Known) -> Result<Option<Missing>, RunError> {
         // Another output's catalogue tells where images lie, and not what became of them.
-        if self.run.config.only.is_none() && !known.holds() && self.run.config.strategy != Strategy::Select {
+        if self.run.config.only.is_none()
+            && !known.holds()
+            && self.run.config.strategy != Strategy::Select
+        {
             return Ok(None);
         }
         let mut missing = Missing::default();
@@ -184,11 +185,10 @@ impl Stream {
         archive: &Object,
     ) -> Result<Option<Finished>, RunError> {
         let scan = self.run.scan(Half::Image);
-        
+
         let mut images = Images::default();
         let mut scanner = scan.open(archive).await;
-        let mut notes =
-            Notes::begin(&self.run, Half::Image, number, scanner.is_compressed())?;
+        let mut notes = Notes::begin(&self.run, Half::Image, number, scanner.is_compressed())?;
         while let Some(found) = scanner.next().await {
             self.run.check_stop()?;
             let Found::Half { uid, member, bytes } = found else {

@@ -70,8 +70,21 @@ fn report(child: Child) -> Value {
 fn synthetic(folder: &Path) {
     let out = folder.to_str().unwrap();
     let made = dcmjoin(&[
-        "synth", "--instances", "1500", "--metadata-archives", "5", "--image-archives", "15",
-        "--duplicate", "0.02", "--conflict", "0.02", "--broken", "0.02", "--out", out,
+        "synth",
+        "--instances",
+        "1500",
+        "--metadata-archives",
+        "5",
+        "--image-archives",
+        "15",
+        "--duplicate",
+        "0.02",
+        "--conflict",
+        "0.02",
+        "--broken",
+        "0.02",
+        "--out",
+        out,
     ]);
     assert!(made.status.success());
 }
@@ -124,7 +137,8 @@ fn fifty_kills_over_s3_change_nothing() {
         },
         || round.set(round.get() + 1),
         || {
-            let (prefix, objects) = (format!("{}/", prefix()), target.objects(&format!("{}/", prefix())));
+            let (prefix, objects) =
+                (format!("{}/", prefix()), target.objects(&format!("{}/", prefix())));
             let strip = |(key, body): (String, Vec<u8>)| (key[prefix.len()..].to_owned(), body);
             instances(objects.unwrap().into_iter().map(strip).collect())
         },

@@ -23,7 +23,13 @@ fn of_every_fate(place: &Place) {
     let [h2, i2] = two("2.25.2");
     place.write(
         "metadata/a.tar",
-        &[h1, h2, header("2.25.3", "P"), ("2.25.4.json".into(), b"{".to_vec()), header("2.25.5", "P")],
+        &[
+            h1,
+            h2,
+            header("2.25.3", "P"),
+            ("2.25.4.json".into(), b"{".to_vec()),
+            header("2.25.5", "P"),
+        ],
     );
     place.write("metadata/b.tar", &[report_header("2.25.6"), header("2.25.1", "other")]);
     place.write("images/a.tar", &[i1, image("2.25.7", 1), ("2.25.5.j2c".into(), vec![1, 2, 3])]);
@@ -158,16 +164,23 @@ fn one_instance_and_a_cohort_need_no_source_but_the_catalogue() {
     let expected = place.instances();
     let (catalog, one) = (place.text("out"), place.text("one.dcm"));
     for strategy in ["select", "stream", "auto"] {
-        let done = dcmjoin(&[
-            "get", "2.25.4", "--catalog", &catalog, "-o", &one, "--strategy", strategy,
-        ]);
+        let done =
+            dcmjoin(&["get", "2.25.4", "--catalog", &catalog, "-o", &one, "--strategy", strategy]);
         assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
         assert_eq!(fs::read(&one).unwrap(), expected["2.25.4.dcm"], "{strategy}");
     }
     fs::write(place.path("uids.txt"), "2.25.4\n2.25.1\n").unwrap();
     let (only, cohort) = (place.text("uids.txt"), place.text("cohort"));
     let done = dcmjoin(&[
-        "run", "--catalog", &catalog, "--only", &only, "--output", &cohort, "--strategy", "select",
+        "run",
+        "--catalog",
+        &catalog,
+        "--only",
+        &only,
+        "--output",
+        &cohort,
+        "--strategy",
+        "select",
         "--json",
     ]);
     let report: serde_json::Value = serde_json::from_slice(&done.stdout).unwrap();
