@@ -1,12 +1,13 @@
 //! Columns to rows.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::io::Cursor;
+use std::slice;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use dcmjoin_model::{SopInstanceUid, WarningCode, Warnings};
-use parquet::column::reader::{ColumnReader, get_typed_column_reader};
+use parquet::column::reader::get_typed_column_reader;
 use parquet::data_type::{
     ByteArrayType, DataType, FixedLenByteArray, FixedLenByteArrayType, Int32Type, Int64Type,
 };
@@ -22,6 +23,9 @@ use serde::de::value::{Error as WordError, StrDeserializer};
 use crate::error::Error;
 use crate::row::Row;
 use crate::schema::UID;
+
+/// Rows of a group, by their places in it.
+pub(crate) type Span = std::ops::Range<usize>;
 
 /// The bytes of one piece, which the reader asks for by their place in the file.
 #[derive(Debug, Clone)]
@@ -83,32 +87,45 @@ impl<'a> Columns<'a> {
         Ok(Self { group, rows })
     }
 
-    /// Returns whether a row of the group has this UID.
-    pub(crate) fn holds(&self, uid: &SopInstanceUid) -> Result<bool, Error> {
-        let reader = self.group.get_column_reader(UID).map_err(Error::parquet("read"))?;
-        let (values, _) = self.column::<ByteArrayType>(reader)?;
-        Ok(values.iter().any(|value| value.data() == uid.as_str().as_bytes()))
+    /// Returns which rows have one of these UIDs.
+    pub(crate) fn matches(&self, uids: &HashSet<SopInstanceUid>) -> Result<Vec<Span>, Error> {
+        let texts: HashSet<&[u8]> = uids.iter().map(|uid| uid.as_str().as_bytes()).collect();
+        let mut column = self.values::<ByteArrayType>(UID, slice::from_ref(&self.all()))?;
+        let mut spans = Vec::new();
+        for at in 0..self.rows {
+            if column.next()?.is_some_and(|value| texts.contains(value.data())) {
+                spans.push(at..at + 1);
+            }
+        }
+        Ok(spans)
     }
 
-    /// Reads all rows, in the order of the schema; half, archive and version are the file's.
-    pub(crate) fn rows(&self) -> Result<Vec<Row>, Error> {
-        let mut uid = self.texts(UID)?;
-        let mut offset = self.values::<Int64Type>(4)?;
-        let mut length = self.values::<Int64Type>(5)?;
-        let mut crc32c = self.values::<Int32Type>(6)?;
-        let mut digests = self.values::<FixedLenByteArrayType>(7)?;
-        let mut kind = self.texts(8)?;
-        let mut state = self.texts(9)?;
-        let mut reason = self.texts(10)?;
-        let mut detail = self.texts(11)?;
-        let mut member = self.texts(12)?;
-        let mut header_digest = self.values::<FixedLenByteArrayType>(13)?;
-        let mut key = self.texts(14)?;
-        let mut bytes = self.values::<Int64Type>(15)?;
-        let mut crc32 = self.values::<Int32Type>(16)?;
-        let mut noted = self.texts(17)?;
-        (0..self.rows)
+    /// Returns the span of all rows.
+    pub(crate) fn all(&self) -> Span {
+        0..self.rows
+    }
+
+    /// Reads the rows of some spans, which ascend, in the order of the schema; half, archive and
+    /// version are the file's.
+    pub(crate) fn rows(&self, spans: &[Span]) -> Result<Vec<Row>, Error> {
+        let mut uid = self.texts(UID, spans)?;
+        let mut offset = self.values::<Int64Type>(4, spans)?;
+        let mut length = self.values::<Int64Type>(5, spans)?;
+        let mut crc32c = self.values::<Int32Type>(6, spans)?;
+        let mut digests = self.values::<FixedLenByteArrayType>(7, spans)?;
+        let mut kind = self.texts(8, spans)?;
+        let mut state = self.texts(9, spans)?;
+        let mut reason = self.texts(10, spans)?;
+        let mut detail = self.texts(11, spans)?;
+        let mut member = self.texts(12, spans)?;
+        let mut header_digest = self.values::<FixedLenByteArrayType>(13, spans)?;
+        let mut key = self.texts(14, spans)?;
+        let mut bytes = self.values::<Int64Type>(15, spans)?;
+        let mut crc32 = self.values::<Int32Type>(16, spans)?;
+        let mut noted = self.texts(17, spans)?;
+        (0..spans.iter().map(Span::len).sum())
             .map(|_| {
+                let noted = noted.next()?.map(|text| warnings(&text)).transpose()?;
                 Ok(Row {
                     uid: uid.next()?.map(|text| parsed_uid(&text)).transpose()?,
                     offset: offset.required()?.cast_unsigned(),
@@ -124,18 +141,14 @@ impl<'a> Columns<'a> {
                     key: key.next()?,
                     bytes: bytes.next()?.map(i64::cast_unsigned),
                     crc32: crc32.next()?.map(i32::cast_unsigned),
-                    warnings: noted
-                        .next()?
-                        .map(|text| warnings(&text))
-                        .transpose()?
-                        .unwrap_or_default(),
+                    warnings: noted.unwrap_or_default(),
                 })
             })
             .collect()
     }
 
-    fn texts(&self, column: usize) -> Result<Values<String>, Error> {
-        let Values { values, present } = self.values::<ByteArrayType>(column)?;
+    fn texts(&self, column: usize, spans: &[Span]) -> Result<Values<String>, Error> {
+        let Values { values, present } = self.values::<ByteArrayType>(column, spans)?;
         let texts = values.map(|value| {
             String::from_utf8(value.data().to_vec())
                 .map_err(|_| Error::Form("text that is not UTF-8".into()))
@@ -144,27 +157,30 @@ impl<'a> Columns<'a> {
         Ok(Values { values: texts.into_iter(), present })
     }
 
-    fn values<T: DataType>(&self, column: usize) -> Result<Values<T::T>, Error> {
+    /// Reads some spans of a column: its values, and for each row whether it has any.
+    fn values<T: DataType>(&self, column: usize, spans: &[Span]) -> Result<Values<T::T>, Error> {
         let reader = self.group.get_column_reader(column).map_err(Error::parquet("read"))?;
-        let (values, present) = self.column::<T>(reader)?;
-        Ok(Values { values: values.into_iter(), present: present.into_iter() })
-    }
-
-    /// Reads a whole column: its values, and for each row of an optional one whether it has any.
-    fn column<T: DataType>(&self, reader: ColumnReader) -> Result<(Vec<T::T>, Vec<i16>), Error> {
         let mut reader = get_typed_column_reader::<T>(reader);
         let (mut values, mut present) = (Vec::new(), Vec::new());
-        let (rows, _, _) = reader
-            .read_records(self.rows, Some(&mut present), None, &mut values)
-            .map_err(Error::parquet("read"))?;
-        if rows != self.rows {
-            let form = format!("expected {} rows in a column, got {rows}", self.rows);
-            return Err(Error::Form(form));
+        let mut at = 0;
+        for span in spans {
+            let gap = span.start - at;
+            let skipped = reader.skip_records(gap).map_err(Error::parquet("read"))?;
+            let (read, _, _) = reader
+                .read_records(span.len(), Some(&mut present), None, &mut values)
+                .map_err(Error::parquet("read"))?;
+            if (skipped, read) != (gap, span.len()) {
+                let got = at + skipped + read;
+                let form = format!("expected {} rows in a column, got {got}", self.rows);
+                return Err(Error::Form(form));
+            }
+            at = span.end;
         }
         if present.is_empty() {
-            present = vec![1; rows];
+            // A required column has no levels.
+            present = vec![1; values.len()];
         }
-        Ok((values, present))
+        Ok(Values { values: values.into_iter(), present: present.into_iter() })
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Write;
+use std::sync::Arc;
 
 use dcmjoin_model::{PayloadKind, Reason, Uid, WarningCode, Warnings};
 use parquet::data_type::{
@@ -14,20 +15,19 @@ use parquet::file::writer::SerializedRowGroupWriter;
 use crate::archive::Archive;
 use crate::row::Row;
 
+/// A row and the archive that it is of.
+pub(crate) type Entry = (Arc<Archive>, Row);
+
 /// Writes the columns of one row group, in the order of the schema.
 pub(crate) fn group<W: Write + Send>(
     writer: &mut SerializedRowGroupWriter<'_, W>,
-    archive: &Archive,
-    rows: &[Row],
+    entries: &[Entry],
 ) -> Result<()> {
-    let mut columns = Columns { writer, rows };
-    let half = text(archive.half.as_str());
-    let url = text(&archive.url);
-    let version = archive.version.as_deref().map(text);
+    let mut columns = Columns { writer, entries };
     columns.texts(|row| row.uid.as_ref().map(Uid::as_str))?;
-    columns.values::<ByteArrayType>(|_| Some(half.clone()))?;
-    columns.values::<ByteArrayType>(|_| Some(url.clone()))?;
-    columns.values::<ByteArrayType>(|_| version.clone())?;
+    columns.of_archive(|archive| Some(archive.half.as_str()))?;
+    columns.of_archive(|archive| Some(&archive.url))?;
+    columns.of_archive(|archive| archive.version.as_deref())?;
     columns.values::<Int64Type>(|row| Some(row.offset.cast_signed()))?;
     columns.values::<Int64Type>(|row| Some(row.length.cast_signed()))?;
     columns.values::<Int32Type>(|row| row.crc32c.map(u32::cast_signed))?;
@@ -46,7 +46,7 @@ pub(crate) fn group<W: Write + Send>(
 
 struct Columns<'a, 'b, W: Write> {
     writer: &'a mut SerializedRowGroupWriter<'b, W>,
-    rows: &'a [Row],
+    entries: &'a [Entry],
 }
 
 impl<W: Write + Send> Columns<'_, '_, W> {
@@ -54,14 +54,22 @@ impl<W: Write + Send> Columns<'_, '_, W> {
         self.values::<ByteArrayType>(|row| of(row).map(text))
     }
 
-    /// Writes the next column.
+    fn of_archive(&mut self, of: impl Fn(&Archive) -> Option<&str>) -> Result<()> {
+        self.write::<ByteArrayType>(|(archive, _)| of(archive).map(text))
+    }
+
     fn values<T: DataType>(&mut self, of: impl Fn(&Row) -> Option<T::T>) -> Result<()> {
+        self.write::<T>(|(_, row)| of(row))
+    }
+
+    /// Writes the next column.
+    fn write<T: DataType>(&mut self, of: impl Fn(&Entry) -> Option<T::T>) -> Result<()> {
         let column = self.writer.next_column()?;
         let mut column = column.ok_or_else(|| ParquetError::General("no column is left".into()))?;
-        let mut values = Vec::with_capacity(self.rows.len());
-        let mut present = Vec::with_capacity(self.rows.len());
-        for row in self.rows {
-            let value = of(row);
+        let mut values = Vec::with_capacity(self.entries.len());
+        let mut present = Vec::with_capacity(self.entries.len());
+        for entry in self.entries {
+            let value = of(entry);
             present.push(i16::from(value.is_some()));
             values.extend(value);
         }

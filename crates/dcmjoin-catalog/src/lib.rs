@@ -8,7 +8,8 @@
 //! - [`Archive`]: what is true of the whole archive, as JSON in the file's metadata;
 //! - [`Row`]: one member that is a half, or was rejected;
 //! - [`Writer`]: rows in, in bounded memory; the same rows give the same bytes;
-//! - [`Reader`]: rows out by row groups, and look-ups by UID without reading what cannot hold it.
+//! - [`Reader`]: rows out by row groups, and look-ups by UID without reading what cannot hold it;
+//! - [`Export`]: rows of many archives to one file, for other engines.
 //!
 //! ```
 //! use dcmjoin_catalog::{Archive, Reader, Row, SCHEMA, State, Writer};
@@ -43,6 +44,7 @@ mod archive;
 mod decode;
 mod encode;
 mod error;
+mod export;
 mod reader;
 mod row;
 mod schema;
@@ -52,6 +54,7 @@ mod writer;
 
 pub use archive::{Archive, SCHEMA};
 pub use error::Error;
+pub use export::{EXPORT_ROWS_IN_GROUP, Export};
 pub use reader::{Reader, Rows};
 pub use row::{Row, State};
 pub use source::Source;

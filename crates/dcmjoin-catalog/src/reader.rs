@@ -1,6 +1,9 @@
 //! A file to rows.
 
+use std::collections::HashSet;
 use std::ops::Range;
+use std::panic::{self, AssertUnwindSafe};
+use std::slice;
 
 use bytes::Bytes;
 use dcmjoin_model::SopInstanceUid;
@@ -47,8 +50,10 @@ impl<S: Source> Reader<S> {
         let (start, footer) = footer(&source, size)?;
         seal::check_footer(start, &footer)?;
         let thrift = &footer[..footer.len() - 8];
-        let metadata = ParquetMetaDataReader::decode_metadata(thrift)
-            .map_err(Error::parquet("read the layout of"))?;
+        let metadata = guarded(|| {
+            ParquetMetaDataReader::decode_metadata(thrift)
+                .map_err(Error::parquet("read the layout of"))
+        })?;
         let archive = Archive::from_json(value(&metadata, ARCHIVE_KEY)?)?;
         let pieces = serde_json::from_str(value(&metadata, PIECES_KEY)?)
             .map_err(|error| Error::Form(format!("pieces: at column {}", error.column())))?;
@@ -85,27 +90,42 @@ impl<S: Source> Reader<S> {
     /// # Errors
     /// [`Error`] where what must be read cannot be.
     pub fn find(&self, uid: &SopInstanceUid) -> Result<Vec<Row>, Error> {
+        self.find_all(&HashSet::from([uid.clone()]))
+    }
+
+    /// Finds the rows of several UIDs, in the order of the file; each row group is read once or
+    /// not at all.
+    ///
+    /// # Errors
+    /// [`Error`] where what must be read cannot be.
+    pub fn find_all(&self, uids: &HashSet<SopInstanceUid>) -> Result<Vec<Row>, Error> {
         let mut found = Vec::new();
         for at in 0..self.pieces.len() {
-            if !self.may_hold(at, uid)? {
-                continue;
-            }
-            let columns = self.columns(at)?;
-            if columns.holds(uid)? {
-                let rows = columns.rows()?.into_iter();
-                found.extend(rows.filter(|row| row.uid.as_ref() == Some(uid)));
-            }
+            found.extend(guarded(|| self.find_in(at, uids))?);
         }
         Ok(found)
     }
 
-    /// Returns false where statistics or the Bloom filter of a row group rule the UID out.
-    fn may_hold(&self, at: usize, uid: &SopInstanceUid) -> Result<bool, Error> {
-        let group = self.metadata.row_group(at);
-        if !within_bounds(group, uid.as_str().as_bytes()) {
-            return Ok(false);
+    fn find_in(&self, at: usize, uids: &HashSet<SopInstanceUid>) -> Result<Vec<Row>, Error> {
+        if !self.may_hold(at, uids)? {
+            return Ok(Vec::new());
         }
+        let columns = self.columns(at)?;
+        let spans = columns.matches(uids)?;
+        if spans.is_empty() { Ok(Vec::new()) } else { columns.rows(&spans) }
+    }
+
+    fn group(&self, at: usize) -> Result<Vec<Row>, Error> {
+        let columns = self.columns(at)?;
+        columns.rows(slice::from_ref(&columns.all()))
+    }
+
+    /// Returns false where statistics or the Bloom filter of a row group rule all UIDs out.
+    fn may_hold(&self, at: usize, uids: &HashSet<SopInstanceUid>) -> Result<bool, Error> {
+        let group = self.metadata.row_group(at);
+        let mut inside = uids.iter().filter(|uid| within_bounds(group, uid.as_str().as_bytes()));
         let piece = self.pieces[at].bloom;
+        let Some(first) = inside.next() else { return Ok(false) };
         if piece.start == piece.end {
             return Ok(true);
         }
@@ -114,7 +134,7 @@ impl<S: Source> Reader<S> {
         if filter.num_blocks() == 0 {
             return Err(Error::Form("a Bloom filter without a block".into()));
         }
-        Ok(filter.check(uid.as_str()))
+        Ok(std::iter::once(first).chain(inside).any(|uid| filter.check(uid.as_str())))
     }
 
     fn columns(&self, at: usize) -> Result<Columns<'_>, Error> {
@@ -174,7 +194,7 @@ impl<S: Source> Iterator for Rows<'_, S> {
             if self.next == self.reader.pieces.len() {
                 return None;
             }
-            let rows = self.reader.columns(self.next).and_then(|columns| columns.rows());
+            let rows = guarded(|| self.reader.group(self.next));
             self.next += 1;
             match rows {
                 Ok(rows) => self.group = rows.into_iter(),
@@ -235,4 +255,12 @@ fn within_bounds(group: &RowGroupMetaData, uid: &[u8]) -> bool {
     }
     statistics.min_bytes_opt().is_none_or(|min| min <= uid)
         && statistics.max_bytes_opt().is_none_or(|max| uid <= max)
+}
+
+/// Runs what decodes bytes whose seal is whole. The Parquet library takes its own bytes for
+/// granted in places; only who forges a seal gets there, and gets an error.
+fn guarded<T>(work: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+    let unwound = |_| Err(Error::Form("its seal fits bytes that are not Parquet".into()));
+    // What the work has half done is dropped with it.
+    panic::catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(unwound)
 }

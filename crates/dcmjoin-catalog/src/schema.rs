@@ -9,7 +9,6 @@ use parquet::schema::parser::parse_message_type;
 use parquet::schema::types::{ColumnPath, Type};
 
 use crate::error::Error;
-use crate::writer::ROWS_IN_GROUP;
 
 /// The columns in the order of the file; `docs/catalog.md` says what each means. Numbers are
 /// unsigned; digests are big-endian.
@@ -39,6 +38,8 @@ pub(crate) const UID: usize = 0;
 /// The column that a row group is sorted by.
 const OFFSET: i32 = 4;
 
+/// The rows of a page.
+const ROWS_IN_PAGE: usize = 2_048;
 /// One look-up in so many reads a row group that does not hold the UID.
 const BLOOM_FALSE_POSITIVES: f64 = 0.01;
 /// Higher levels cost more time than they save bytes: most columns are random digits.
@@ -49,24 +50,30 @@ pub(crate) fn schema() -> Result<Arc<Type>, Error> {
     parse_message_type(COLUMNS).map(Arc::new).map_err(Error::parquet("describe"))
 }
 
+/// What the rows of a group are sorted by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Order {
+    Offset,
+    /// They come as they come.
+    None,
+}
+
 /// Returns how the columns are stored.
-pub(crate) fn properties() -> Result<WriterProperties, Error> {
+pub(crate) fn properties(rows_in_group: usize, order: Order) -> Result<WriterProperties, Error> {
     let level = ZstdLevel::try_new(ZSTD_LEVEL).map_err(Error::parquet("compress"))?;
     let mut builder = WriterProperties::builder()
         .set_compression(Compression::ZSTD(level))
         // Groups are flushed by hand.
         .set_max_row_group_row_count(None)
-        // Pages of one group are read together or not at all.
+        // A look-up unpacks the page of the row, and of the UIDs all.
+        .set_data_page_row_count_limit(ROWS_IN_PAGE)
+        // Statistics of pages would be of use for the offset only.
         .set_statistics_enabled(EnabledStatistics::Chunk)
         .set_offset_index_disabled(true)
-        .set_sorting_columns(Some(vec![SortingColumn {
-            column_idx: OFFSET,
-            descending: false,
-            nulls_first: false,
-        }]))
+        .set_sorting_columns((order == Order::Offset).then(by_offset))
         .set_column_bloom_filter_enabled("uid".into(), true)
         .set_column_bloom_filter_fpp("uid".into(), BLOOM_FALSE_POSITIVES)
-        .set_column_bloom_filter_max_ndv("uid".into(), ROWS_IN_GROUP as u64);
+        .set_column_bloom_filter_max_ndv("uid".into(), rows_in_group as u64);
     for counted in ["offset", "length", "bytes"] {
         builder = plain(builder, counted)
             .set_column_encoding(counted.into(), Encoding::DELTA_BINARY_PACKED);
@@ -81,6 +88,10 @@ pub(crate) fn properties() -> Result<WriterProperties, Error> {
         builder = builder.set_column_statistics_enabled(path, EnabledStatistics::None);
     }
     Ok(builder.build())
+}
+
+fn by_offset() -> Vec<SortingColumn> {
+    vec![SortingColumn { column_idx: OFFSET, descending: false, nulls_first: false }]
 }
 
 type Builder = parquet::file::properties::WriterPropertiesBuilder;
