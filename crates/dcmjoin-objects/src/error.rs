@@ -122,6 +122,13 @@ impl Error {
         Self { operation, place: place.into(), kind, detail: detail.into() }
     }
 
+    /// Of the local file system.
+    pub(crate) fn from_io(operation: Operation, place: &str, error: std::io::Error) -> Self {
+        let source = Box::new(error);
+        let error = object_store::Error::Generic { store: "LocalFileSystem", source };
+        Self::from_store(operation, place, &error)
+    }
+
     pub(crate) fn from_store(
         operation: Operation,
         place: &str,

@@ -15,6 +15,8 @@
 //! # Ok(()) }
 //! ```
 
+mod client;
+mod condition;
 mod error;
 mod location;
 mod meter;
@@ -22,6 +24,7 @@ mod object;
 mod profile;
 mod root;
 mod stores;
+mod writer;
 
 pub use error::{Error, ErrorKind, Operation};
 pub use location::Location;
@@ -29,3 +32,4 @@ pub use meter::{Meter, Requests};
 pub use object::Object;
 pub use root::{PutMode, Root};
 pub use stores::Stores;
+pub use writer::Writer;

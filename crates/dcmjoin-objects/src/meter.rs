@@ -19,6 +19,7 @@ pub struct Meter {
     heads: AtomicU64,
     reads: AtomicU64,
     writes: AtomicU64,
+    parts: AtomicU64,
     retries: AtomicU64,
     bytes_read: AtomicU64,
     bytes_written: AtomicU64,
@@ -34,8 +35,10 @@ pub struct Requests {
     pub heads: u64,
     /// Range or whole-object GETs.
     pub reads: u64,
-    /// PUTs.
+    /// Objects written, each once, however many requests it took.
     pub writes: u64,
+    /// Requests of uploads in parts: their beginnings, parts and ends.
+    pub parts: u64,
     /// Requests that were tried again.
     pub retries: u64,
     /// Bytes of GET bodies.
@@ -53,6 +56,7 @@ impl Meter {
             heads: self.heads.load(Relaxed),
             reads: self.reads.load(Relaxed),
             writes: self.writes.load(Relaxed),
+            parts: self.parts.load(Relaxed),
             retries: self.retries.load(Relaxed),
             bytes_read: self.bytes_read.load(Relaxed),
             bytes_written: self.bytes_written.load(Relaxed),
@@ -77,6 +81,10 @@ impl Meter {
         self.bytes_written.fetch_add(bytes, Relaxed);
     }
 
+    pub(crate) fn part(&self) {
+        self.parts.fetch_add(1, Relaxed);
+    }
+
     /// Begins a request that may be tried again.
     pub(crate) fn attempts(&self) -> Attempts<'_> {
         Attempts { meter: self, failed: 0 }
@@ -90,6 +98,11 @@ pub(crate) struct Attempts<'a> {
 }
 
 impl Attempts<'_> {
+    /// Returns true where the request was made more than once.
+    pub(crate) fn has_tried_again(&self) -> bool {
+        self.failed > 1
+    }
+
     /// Waits until the request may be tried again after it failed.
     ///
     /// # Errors

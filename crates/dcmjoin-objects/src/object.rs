@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use object_store::path::Path;
-use object_store::{GetOptions, GetRange, ObjectStore};
+use object_store::{GetOptions, GetRange};
 
+use crate::client::Client;
 use crate::error::{Error, ErrorKind, Operation};
-use crate::meter::Meter;
 
 /// One version of an object, as it was listed.
 ///
@@ -16,8 +16,7 @@ use crate::meter::Meter;
 /// never mix: an object that is replaced mid-run fails with [`ErrorKind::Changed`].
 #[derive(Debug, Clone)]
 pub struct Object {
-    pub(crate) store: Arc<dyn ObjectStore>,
-    pub(crate) meter: Arc<Meter>,
+    pub(crate) client: Arc<Client>,
     pub(crate) key: Path,
     pub(crate) url: Arc<str>,
     pub(crate) size: u64,
@@ -53,11 +52,11 @@ impl Object {
         if range.is_empty() {
             return Ok(Bytes::new());
         }
-        let mut attempts = self.meter.attempts();
+        let mut attempts = self.client.meter.attempts();
         loop {
             match self.read_once(range.clone()).await {
                 Ok(bytes) => {
-                    self.meter.read(bytes.len() as u64);
+                    self.client.meter.read(bytes.len() as u64);
                     return Ok(bytes);
                 }
                 Err(error) => attempts.after(error).await?,
@@ -72,7 +71,7 @@ impl Object {
             if_match: self.e_tag.clone(),
             ..GetOptions::default()
         };
-        let answer = self.store.get_opts(&self.key, options).await.map_err(failed)?;
+        let answer = self.client.store.get_opts(&self.key, options).await.map_err(failed)?;
         let (got_range, got_size) = (answer.range.clone(), answer.meta.size);
         let bytes = answer.bytes().await.map_err(failed)?;
         let whole = got_range == range && bytes.len() as u64 == range.end - range.start;

@@ -3,12 +3,10 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
-use object_store::ObjectStore;
-use object_store::local::LocalFileSystem;
-use object_store::memory::InMemory;
 use object_store::path::Path;
 use url::Url;
 
+use crate::client::Client;
 use crate::error::{Error, ErrorKind, Operation};
 use crate::location::{Location, plain};
 use crate::meter::Meter;
@@ -18,7 +16,7 @@ use crate::root::Root;
 #[derive(Debug, Default)]
 pub struct Stores {
     meter: Arc<Meter>,
-    buckets: Mutex<HashMap<String, Arc<dyn ObjectStore>>>,
+    buckets: Mutex<HashMap<String, Arc<Client>>>,
 }
 
 impl Stores {
@@ -34,18 +32,16 @@ impl Stores {
     /// [`ErrorKind::Invalid`] where the location or the configuration in the environment makes
     /// no sense.
     pub fn open(&self, location: &Location) -> Result<Root, Error> {
-        let (store, prefix, folder) = match location {
+        let meter = || Arc::clone(&self.meter);
+        let (client, prefix, folder) = match location {
             Location::Local(path) => {
                 let folder = plain(path);
                 let absolute = std::path::absolute(&folder).unwrap_or_else(|_| folder.clone());
                 let prefix = Path::from_absolute_path(&absolute)
                     .map_err(|_| invalid(location, "the path holds what cannot be a key"))?;
-                let store: Arc<dyn ObjectStore> = Arc::new(LocalFileSystem::new());
-                (store, prefix, Some(folder))
+                (Arc::new(Client::local(meter())), prefix, Some(folder))
             }
-            Location::Memory => {
-                (Arc::new(InMemory::new()) as Arc<dyn ObjectStore>, Path::default(), None)
-            }
+            Location::Memory => (Arc::new(Client::memory(meter())), Path::default(), None),
             Location::Cloud(url) => {
                 let (_, prefix) = object_store::ObjectStoreScheme::parse(url)
                     .map_err(|_| invalid(location, "it names no bucket"))?;
@@ -55,18 +51,19 @@ impl Stores {
         let place = folder
             .as_ref()
             .map_or_else(|| location.to_string(), |folder| folder.display().to_string());
-        Ok(Root { store, meter: Arc::clone(&self.meter), place: place.into(), prefix, folder })
+        Ok(Root { client, place: place.into(), prefix, folder })
     }
 
-    fn bucket(&self, location: &Location, url: &Url) -> Result<Arc<dyn ObjectStore>, Error> {
+    fn bucket(&self, location: &Location, url: &Url) -> Result<Arc<Client>, Error> {
         let name = url[..url::Position::BeforePath].to_owned();
         let mut buckets = self.buckets.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if let Some(store) = buckets.get(&name) {
-            return Ok(Arc::clone(store));
+        if let Some(client) = buckets.get(&name) {
+            return Ok(Arc::clone(client));
         }
-        let store = cloud::client(url).map_err(|detail| invalid(location, &detail))?;
-        buckets.insert(name, Arc::clone(&store));
-        Ok(store)
+        let client = cloud::client(url, Arc::clone(&self.meter));
+        let client = Arc::new(client.map_err(|detail| invalid(location, &detail))?);
+        buckets.insert(name, Arc::clone(&client));
+        Ok(client)
     }
 }
 
@@ -76,9 +73,9 @@ fn invalid(location: &Location, detail: &str) -> Error {
 
 #[cfg(not(feature = "cloud"))]
 mod cloud {
-    use super::{Arc, ObjectStore, Url};
+    use super::{Arc, Client, Meter, Url};
 
-    pub(super) fn client(_: &Url) -> Result<Arc<dyn ObjectStore>, String> {
+    pub(super) fn client(_: &Url, _: Arc<Meter>) -> Result<Client, String> {
         Err("this build has no object stores, only folders".to_owned())
     }
 }
@@ -90,7 +87,8 @@ mod cloud {
     use object_store::gcp::GoogleCloudStorageBuilder;
     use object_store::{BackoffConfig, ClientOptions, ObjectStoreScheme, RetryConfig};
 
-    use super::{Arc, ObjectStore, Url};
+    use super::{Arc, Client, Meter, Url};
+    use crate::condition::Connector;
     use crate::profile;
 
     /// [`crate::meter::Meter`] tries again, and counts; the client does not.
@@ -98,30 +96,31 @@ mod cloud {
         RetryConfig { backoff: BackoffConfig::default(), max_retries: 0, ..RetryConfig::default() }
     }
 
-    pub(super) fn client(url: &Url) -> Result<Arc<dyn ObjectStore>, String> {
+    pub(super) fn client(url: &Url, meter: Arc<Meter>) -> Result<Client, String> {
         // A second provider is refused, and the first one is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let (scheme, _) =
             ObjectStoreScheme::parse(url).map_err(|_| "it names no bucket".to_owned())?;
-        let store: Arc<dyn ObjectStore> = match scheme {
-            ObjectStoreScheme::AmazonS3 => Arc::new(s3(url)?),
-            ObjectStoreScheme::GoogleCloudStorage => Arc::new(
-                GoogleCloudStorageBuilder::from_env()
+        Ok(match scheme {
+            ObjectStoreScheme::AmazonS3 => Client::remote(Arc::new(s3(url)?), true, meter),
+            ObjectStoreScheme::GoogleCloudStorage => {
+                let store = GoogleCloudStorageBuilder::from_env()
                     .with_url(url.as_str())
                     .with_retry(no_retries())
                     .build()
-                    .map_err(config)?,
-            ),
-            ObjectStoreScheme::MicrosoftAzure => Arc::new(
-                MicrosoftAzureBuilder::from_env()
+                    .map_err(config)?;
+                Client::remote(Arc::new(store), false, meter)
+            }
+            ObjectStoreScheme::MicrosoftAzure => {
+                let store = MicrosoftAzureBuilder::from_env()
                     .with_url(url.as_str())
                     .with_retry(no_retries())
                     .build()
-                    .map_err(config)?,
-            ),
+                    .map_err(config)?;
+                Client::remote(Arc::new(store), false, meter)
+            }
             _ => return Err("expected a folder, file://, s3://, gs:// or az://".to_owned()),
-        };
-        Ok(store)
+        })
     }
 
     fn s3(url: &Url) -> Result<object_store::aws::AmazonS3, String> {
@@ -146,6 +145,7 @@ mod cloud {
                 builder = builder.with_client_options(ClientOptions::new().with_allow_http(true));
             }
         }
+        let builder = builder.with_http_connector(Connector::default());
         builder.with_url(url.as_str()).with_retry(no_retries()).build().map_err(config)
     }
 
