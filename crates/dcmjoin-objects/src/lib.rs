@@ -21,6 +21,7 @@ mod error;
 mod location;
 mod meter;
 mod object;
+#[cfg(feature = "cloud")]
 mod profile;
 mod root;
 mod stores;

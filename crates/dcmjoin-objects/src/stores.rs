@@ -1,6 +1,7 @@
 //! Opens locations; one client a bucket, however many archives a manifest names in it.
 
 use std::collections::HashMap;
+use std::ffi::OsString;
 use std::sync::{Arc, Mutex};
 
 use object_store::path::Path;
@@ -12,14 +13,38 @@ use crate::location::{Location, plain};
 use crate::meter::Meter;
 use crate::root::Root;
 
+type Variables = HashMap<String, String>;
+
 /// The stores of a run: their clients and the meter that they share.
 #[derive(Debug, Default)]
 pub struct Stores {
+    /// Variables in place of the process's own.
+    variables: Option<Variables>,
     meter: Arc<Meter>,
     buckets: Mutex<HashMap<String, Arc<Client>>>,
 }
 
 impl Stores {
+    /// Returns stores that take S3's settings from these variables, not from the process's
+    /// environment.
+    pub fn with_variables<N: Into<String>, V: Into<String>>(
+        variables: impl IntoIterator<Item = (N, V)>,
+    ) -> Self {
+        let variables = variables.into_iter().map(|(name, value)| (name.into(), value.into()));
+        Self { variables: Some(variables.collect()), ..Self::default() }
+    }
+
+    fn variables(&self) -> Variables {
+        let process = || {
+            // Variables that are not text are none of ours.
+            let text = |(name, value): (OsString, OsString)| {
+                Some((name.into_string().ok()?, value.into_string().ok()?))
+            };
+            std::env::vars_os().filter_map(text).collect()
+        };
+        self.variables.clone().unwrap_or_else(process)
+    }
+
     /// Returns the meter of all requests.
     #[must_use]
     pub fn meter(&self) -> &Arc<Meter> {
@@ -60,7 +85,7 @@ impl Stores {
         if let Some(client) = buckets.get(&name) {
             return Ok(Arc::clone(client));
         }
-        let client = cloud::client(url, Arc::clone(&self.meter));
+        let client = cloud::client(url, &self.variables(), Arc::clone(&self.meter));
         let client = Arc::new(client.map_err(|detail| invalid(location, &detail))?);
         buckets.insert(name, Arc::clone(&client));
         Ok(client)
@@ -73,9 +98,9 @@ fn invalid(location: &Location, detail: &str) -> Error {
 
 #[cfg(not(feature = "cloud"))]
 mod cloud {
-    use super::{Arc, Client, Meter, Url};
+    use super::{Arc, Client, Meter, Url, Variables};
 
-    pub(super) fn client(_: &Url, _: Arc<Meter>) -> Result<Client, String> {
+    pub(super) fn client(_: &Url, _: &Variables, _: Arc<Meter>) -> Result<Client, String> {
         Err("this build has no object stores, only folders".to_owned())
     }
 }
@@ -87,7 +112,7 @@ mod cloud {
     use object_store::gcp::GoogleCloudStorageBuilder;
     use object_store::{BackoffConfig, ClientOptions, ObjectStoreScheme, RetryConfig};
 
-    use super::{Arc, Client, Meter, Url};
+    use super::{Arc, Client, Meter, Url, Variables};
     use crate::condition::Connector;
     use crate::profile;
 
@@ -96,13 +121,19 @@ mod cloud {
         RetryConfig { backoff: BackoffConfig::default(), max_retries: 0, ..RetryConfig::default() }
     }
 
-    pub(super) fn client(url: &Url, meter: Arc<Meter>) -> Result<Client, String> {
+    pub(super) fn client(
+        url: &Url,
+        variables: &Variables,
+        meter: Arc<Meter>,
+    ) -> Result<Client, String> {
         // A second provider is refused, and the first one is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let (scheme, _) =
             ObjectStoreScheme::parse(url).map_err(|_| "it names no bucket".to_owned())?;
         Ok(match scheme {
-            ObjectStoreScheme::AmazonS3 => Client::remote(Arc::new(s3(url)?), true, meter),
+            ObjectStoreScheme::AmazonS3 => {
+                Client::remote(Arc::new(s3(url, variables)?), true, meter)
+            }
             ObjectStoreScheme::GoogleCloudStorage => {
                 let store = GoogleCloudStorageBuilder::from_env()
                     .with_url(url.as_str())
@@ -123,15 +154,15 @@ mod cloud {
         })
     }
 
-    fn s3(url: &Url) -> Result<object_store::aws::AmazonS3, String> {
-        let env = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    fn s3(url: &Url, variables: &Variables) -> Result<object_store::aws::AmazonS3, String> {
+        let env = |name: &str| variables.get(name).cloned().filter(|value| !value.is_empty());
         let mut builder = AmazonS3Builder::new();
         for (key, value) in profile::settings(env) {
             if let Ok(key) = key.parse() {
                 builder = builder.with_config(key, value);
             }
         }
-        for (key, value) in std::env::vars().filter(|(key, _)| key.starts_with("AWS_")) {
+        for (key, value) in variables.iter().filter(|(key, _)| key.starts_with("AWS_")) {
             if let Ok(key) = key.to_ascii_lowercase().parse() {
                 builder = builder.with_config(key, value);
             }
