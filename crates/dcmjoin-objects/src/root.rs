@@ -18,6 +18,9 @@ use crate::object::Object;
 /// A local file is read in pieces of this size, in bytes.
 const FILE_PIECE_BYTES: usize = 1 << 20;
 
+/// An object that stands in the way is compared in pieces of this size, in bytes.
+pub(crate) const COMPARE_BYTES: u64 = 8 << 20;
+
 /// When a write may take place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PutMode {
@@ -54,27 +57,49 @@ impl Root {
     /// [`ErrorKind::NotFound`], an empty prefix of a bucket is an empty list.
     pub async fn list(&self) -> Result<Vec<Object>, Error> {
         self.client.meter.list();
-        let mut attempts = self.client.meter.attempts();
-        let metas = loop {
-            match self.list_once().await {
-                Ok(metas) => break metas,
-                Err(error) => attempts.after(error).await?,
+        if let Some(folder) = self.folder.as_ref().filter(|folder| !folder.is_dir()) {
+            let detail = if folder.exists() { "it is not a folder" } else { "not found" };
+            return Err(Error::new(Operation::List, &*self.place, ErrorKind::NotFound, detail));
+        }
+        let mut metas = Vec::new();
+        let mut attempts = self.client.attempts();
+        loop {
+            let listed = metas.len();
+            attempts.turn().await;
+            match self.list_on(&mut metas).await {
+                Ok(()) => break,
+                Err(error) => {
+                    if metas.len() > listed {
+                        // Another page came: what failed is another request.
+                        attempts = self.client.attempts();
+                    }
+                    attempts.after(error).await?;
+                }
             }
-        };
+        }
+        attempts.done();
         let mut objects: Vec<_> = metas.into_iter().map(|meta| self.to_object(meta)).collect();
         // Stores differ in the order of their listings.
         objects.sort_by(|a, b| a.key.cmp(&b.key));
         Ok(objects)
     }
 
-    async fn list_once(&self) -> Result<Vec<ObjectMeta>, Error> {
-        if let Some(folder) = self.folder.as_ref().filter(|folder| !folder.is_dir()) {
-            let detail = if folder.exists() { "it is not a folder" } else { "not found" };
-            return Err(Error::new(Operation::List, &*self.place, ErrorKind::NotFound, detail));
+    /// Lists what comes after the last of `metas`: a listing of many pages does not begin anew.
+    async fn list_on(&self, metas: &mut Vec<ObjectMeta>) -> Result<(), Error> {
+        // Without an order there is nothing to go on from.
+        if !metas.is_sorted_by(|a, b| a.location < b.location) {
+            metas.clear();
         }
         let prefix = Some(&self.prefix).filter(|prefix| prefix.as_ref() != "");
-        let listing = self.client.store.list(prefix).try_collect().await;
-        listing.map_err(|error| Error::from_store(Operation::List, &self.place, &error))
+        let mut listing = match metas.last() {
+            None => self.client.store.list(prefix),
+            Some(last) => self.client.store.list_with_offset(prefix, &last.location),
+        };
+        let failed = |error| Error::from_store(Operation::List, &self.place, &error);
+        while let Some(meta) = listing.try_next().await.map_err(failed)? {
+            metas.push(meta);
+        }
+        Ok(())
     }
 
     /// Looks up one object below; `None` where there is none.
@@ -88,13 +113,18 @@ impl Root {
 
     pub(crate) async fn head(&self, path: &Path) -> Result<Option<ObjectMeta>, Error> {
         self.client.meter.head();
-        let mut attempts = self.client.meter.attempts();
+        let mut attempts = self.client.attempts();
         loop {
+            attempts.turn().await;
             let error = match self.client.store.head(path).await {
-                Ok(meta) => return Ok(Some(meta)),
+                Ok(meta) => {
+                    attempts.done();
+                    return Ok(Some(meta));
+                }
                 Err(error) => Error::from_store(Operation::Head, &self.somewhere(), &error),
             };
             if error.kind == ErrorKind::NotFound {
+                attempts.done();
                 return Ok(None);
             }
             attempts.after(error).await?;
@@ -104,9 +134,10 @@ impl Root {
     /// Writes an object below, all of it or nothing.
     ///
     /// # Errors
-    /// [`ErrorKind::Exists`] under [`PutMode::Create`] where an object stands there (it may be
-    /// this very write, when an answer was lost and the write was tried again);
-    /// [`ErrorKind::Changed`] under [`PutMode::Over`] where another version stands there.
+    /// [`ErrorKind::Exists`] under [`PutMode::Create`] where an object stands there;
+    /// [`ErrorKind::Changed`] under [`PutMode::Over`] where another version stands there. A write
+    /// that was tried again, and finds its own bytes there, is none of these: its first answer was
+    /// lost.
     pub async fn put(&self, key: &str, segments: Vec<Bytes>, mode: PutMode) -> Result<(), Error> {
         self.put_at(&self.path(key)?, segments.into_iter().collect(), &mode).await
     }
@@ -118,17 +149,46 @@ impl Root {
         mode: &PutMode,
     ) -> Result<(), Error> {
         let mode = self.store_mode(path, mode).await?;
-        let mut attempts = self.client.meter.attempts();
+        let mut attempts = self.client.attempts();
         loop {
+            attempts.turn().await;
             let options = PutOptions::from(mode.clone());
-            match self.client.store.put_opts(path, payload.clone(), options).await {
-                Ok(_) => {
-                    self.client.meter.write(payload.content_length() as u64);
-                    return Ok(());
+            let error = match self.client.store.put_opts(path, payload.clone(), options).await {
+                Ok(_) => break,
+                Err(error) => self.write_failed(&error),
+            };
+            if let Err(error) = attempts.after(error).await {
+                // What stands in the way may be this very object: an answer was lost.
+                let in_the_way = matches!(error.kind, ErrorKind::Exists | ErrorKind::Changed);
+                if in_the_way && attempts.has_tried_again() && self.holds(path, &payload).await {
+                    break;
                 }
-                Err(error) => attempts.after(self.write_failed(&error)).await?,
+                return Err(error);
             }
         }
+        attempts.done();
+        self.client.meter.write(payload.content_length() as u64);
+        Ok(())
+    }
+
+    /// Returns true where an object with exactly these bytes is known to stand.
+    async fn holds(&self, path: &Path, payload: &PutPayload) -> bool {
+        let Ok(Some(meta)) = self.head(path).await else { return false };
+        let len = payload.content_length() as u64;
+        if meta.size != len {
+            return false;
+        }
+        let object = self.to_object(meta);
+        let mut ours = payload.iter().flat_map(|segment| segment.iter());
+        for start in (0..len).step_by(COMPARE_BYTES as usize) {
+            let Ok(standing) = object.read(start..start + COMPARE_BYTES).await else {
+                return false;
+            };
+            if !standing.iter().eq(ours.by_ref().take(standing.len())) {
+                return false;
+            }
+        }
+        true
     }
 
     /// Writes a local file as an object below, in parts where it is large, over whatever stands
@@ -192,9 +252,19 @@ impl Root {
     /// [`Error`] where the store refuses.
     pub async fn delete(&self, key: &str) -> Result<(), Error> {
         let path = self.path(key)?;
-        match self.client.store.delete(&path).await {
-            Ok(()) | Err(StoreError::NotFound { .. }) => Ok(()),
-            Err(error) => Err(Error::from_store(Operation::Delete, &self.somewhere(), &error)),
+        let mut attempts = self.client.attempts();
+        loop {
+            attempts.turn().await;
+            match self.client.store.delete(&path).await {
+                Ok(()) | Err(StoreError::NotFound { .. }) => {
+                    attempts.done();
+                    return Ok(());
+                }
+                Err(error) => {
+                    let error = Error::from_store(Operation::Delete, &self.somewhere(), &error);
+                    attempts.after(error).await?;
+                }
+            }
         }
     }
 

@@ -107,6 +107,8 @@ mod cloud {
 
 #[cfg(feature = "cloud")]
 mod cloud {
+    use std::time::Duration;
+
     use object_store::aws::AmazonS3Builder;
     use object_store::azure::MicrosoftAzureBuilder;
     use object_store::gcp::GoogleCloudStorageBuilder;
@@ -116,7 +118,11 @@ mod cloud {
     use crate::condition::Connector;
     use crate::profile;
 
-    /// [`crate::meter::Meter`] tries again, and counts; the client does not.
+    /// A request of S3, from connecting to the last byte of its answer, takes no longer;
+    /// `AWS_TIMEOUT` (`90s`) goes before it.
+    const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
+
+    /// [`crate::attempts::Attempts`] tries again, and counts; the client does not.
     fn no_retries() -> RetryConfig {
         RetryConfig { backoff: BackoffConfig::default(), max_retries: 0, ..RetryConfig::default() }
     }
@@ -156,7 +162,11 @@ mod cloud {
 
     fn s3(url: &Url, variables: &Variables) -> Result<object_store::aws::AmazonS3, String> {
         let env = |name: &str| variables.get(name).cloned().filter(|value| !value.is_empty());
-        let mut builder = AmazonS3Builder::new();
+        let endpoint = env("AWS_ENDPOINT_URL_S3").or_else(|| env("AWS_ENDPOINT_URL"));
+        // Whoever names an http:// endpoint means it.
+        let http = endpoint.as_ref().is_some_and(|endpoint| endpoint.starts_with("http://"));
+        let options = ClientOptions::new().with_timeout(REQUEST_TIMEOUT).with_allow_http(http);
+        let mut builder = AmazonS3Builder::new().with_client_options(options);
         for (key, value) in profile::settings(env) {
             if let Ok(key) = key.parse() {
                 builder = builder.with_config(key, value);
@@ -167,15 +177,11 @@ mod cloud {
                 builder = builder.with_config(key, value);
             }
         }
-        let endpoint = env("AWS_ENDPOINT_URL_S3").or_else(|| env("AWS_ENDPOINT_URL"));
         if let Some(endpoint) = endpoint {
-            // Whoever names an http:// endpoint means it.
-            let http = endpoint.starts_with("http://");
             builder = builder.with_endpoint(endpoint);
-            if http {
-                builder = builder.with_client_options(ClientOptions::new().with_allow_http(true));
-            }
         }
+        // Objects are removed one by one, and not every store knows `DeleteObjects`.
+        let builder = builder.with_disable_bulk_delete(true);
         let builder = builder.with_http_connector(Connector::default());
         builder.with_url(url.as_str()).with_retry(no_retries()).build().map_err(config)
     }

@@ -4,6 +4,7 @@
 //! the last have the same size, since some stores ask for it.
 
 use std::collections::VecDeque;
+use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,7 +18,7 @@ use xxhash_rust::xxh3::Xxh3;
 use super::PART_BYTES;
 use crate::condition::{Condition, under};
 use crate::error::{Error, ErrorKind, Operation};
-use crate::root::{PutMode, Root};
+use crate::root::{COMPARE_BYTES, PutMode, Root};
 
 /// The most parts of an upload.
 const PARTS_MAX: u64 = 10_000;
@@ -30,14 +31,13 @@ const PART_STEP_BYTES: u64 = 1 << 20;
 const HELD_BYTES: u64 = 5 * PART_BYTES;
 /// How long parts that are on their way are waited for before all are removed.
 const LAND_WITHIN: Duration = Duration::from_secs(10);
-/// An object is read back in ranges of this size, in bytes.
-const COMPARE_BYTES: u64 = 8 << 20;
 
 /// An upload that has begun.
 pub(super) struct Upload {
     root: Root,
     path: Path,
     id: String,
+    seed: u64,
     sizes: Sizes,
     /// The next part's bytes, as they came.
     pending: VecDeque<Bytes>,
@@ -79,25 +79,30 @@ impl Upload {
             return Err(Error::new(Operation::Write, root.somewhere(), ErrorKind::Invalid, detail));
         }
         let store = parts_of(&root)?;
-        let mut attempts = root.client.meter.attempts();
+        let mut attempts = root.client.attempts();
         let id = loop {
+            attempts.turn().await;
             root.client.meter.part();
             match store.create_multipart(&path).await {
                 Ok(id) => break id,
                 Err(error) => attempts.after(root.write_failed(&error)).await?,
             }
         };
+        attempts.done();
+        let seed = RandomState::new().hash_one(&id);
         Ok(Self {
             root,
             path,
             id,
+            seed,
             sizes,
             pending: VecDeque::new(),
             pending_bytes: 0,
             flying: JoinSet::new(),
             arrived: Vec::new(),
             len,
-            digest: Xxh3::new(),
+            // The seed is nobody's to know: no other object is made to look like ours.
+            digest: Xxh3::with_seed(seed),
             open: true,
         })
     }
@@ -137,11 +142,15 @@ impl Upload {
         let (root, path, id) = (self.root.clone(), self.path.clone(), self.id.clone());
         let store = parts_of(&root)?;
         self.flying.spawn(async move {
-            let mut attempts = root.client.meter.attempts();
+            let mut attempts = root.client.attempts();
             loop {
+                attempts.turn().await;
                 root.client.meter.part();
                 match store.put_part(&path, &id, number, payload.clone()).await {
-                    Ok(part) => return Ok((number, part)),
+                    Ok(part) => {
+                        attempts.done();
+                        return Ok((number, part));
+                    }
                     Err(error) => attempts.after(root.write_failed(&error)).await?,
                 }
             }
@@ -181,9 +190,10 @@ impl Upload {
             self.root.check(&self.path, mode).await?;
         }
         let condition = condition(mode).filter(|_| conditional);
-        let mut attempts = self.root.client.meter.attempts();
+        let mut attempts = self.root.client.attempts();
         let store = parts_of(&self.root)?;
         loop {
+            attempts.turn().await;
             self.root.client.meter.part();
             let request = store.complete_multipart(&self.path, &self.id, parts.clone());
             let error = match under(condition.clone(), request).await {
@@ -198,6 +208,7 @@ impl Upload {
                 return Err(error);
             }
         }
+        attempts.done();
         self.open = false;
         Ok(())
     }
@@ -218,7 +229,7 @@ impl Upload {
             return false;
         }
         let object = self.root.to_object(meta);
-        let mut standing = Xxh3::new();
+        let mut standing = Xxh3::with_seed(self.seed);
         for start in (0..self.len).step_by(COMPARE_BYTES as usize) {
             match object.read(start..start + COMPARE_BYTES).await {
                 Ok(bytes) => standing.update(&bytes),
@@ -262,8 +273,9 @@ async fn remove(
     let _ = tokio::time::timeout(LAND_WITHIN, landed).await;
     flying.shutdown().await;
     let Ok(store) = parts_of(&root) else { return };
-    let mut attempts = root.client.meter.attempts();
+    let mut attempts = root.client.attempts();
     loop {
+        attempts.turn().await;
         root.client.meter.part();
         match store.abort_multipart(&path, &id).await {
             Ok(()) | Err(StoreError::NotFound { .. }) => return,

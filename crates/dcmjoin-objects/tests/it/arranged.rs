@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use dcmjoin_objects::{Object, Requests, Root, Stores};
-use dcmjoin_testkit::{Access, Bucket, FaultProxy, SeaweedFs, Seen};
+use dcmjoin_testkit::{Bucket, FaultProxy, SeaweedFs, Seen};
 
 pub(crate) struct Arranged {
     pub(crate) proxy: FaultProxy,
@@ -16,10 +16,17 @@ pub(crate) struct Arranged {
 
 impl Arranged {
     pub(crate) fn new() -> Self {
+        Self::with([])
+    }
+
+    /// With further variables of the environment.
+    pub(crate) fn with<const N: usize>(variables: [(&str, &str); N]) -> Self {
         let server = SeaweedFs::start().unwrap();
         let bucket = server.admin().create_bucket("bucket").unwrap();
         let proxy = FaultProxy::start(&server.admin()).unwrap();
-        let stores = stores(&proxy.access(&server.admin()));
+        let own = proxy.access(&server.admin()).env();
+        let own = own.iter().map(|(name, value)| (*name, value.as_str()));
+        let stores = Stores::with_variables(own.chain(variables));
         let root = stores.open(&"s3://bucket".parse().unwrap()).unwrap();
         Self { proxy, root, stores, bucket, _server: server }
     }
@@ -39,10 +46,6 @@ impl Arranged {
         let seen = self.proxy.seen().into_iter();
         seen.filter(|seen| seen.method == method && seen.target.contains(target)).collect()
     }
-}
-
-pub(crate) fn stores(access: &Access) -> Stores {
-    Stores::with_variables(access.env())
 }
 
 /// Bytes that differ from place to place.

@@ -5,4 +5,8 @@
 #[cfg(test)]
 mod arranged;
 #[cfg(test)]
+mod faults;
+#[cfg(test)]
+mod manners;
+#[cfg(test)]
 mod writer;
