@@ -56,7 +56,11 @@ pub enum ErrorKind {
     Exists,
     /// The answer does not hold what was asked for.
     BadAnswer,
-    /// The store did not answer, or asked to come back later; retries did not help.
+    /// The store asks for fewer requests, and kept asking for minutes.
+    Throttled,
+    /// The store did not answer in time; retries did not help.
+    TimedOut,
+    /// The store failed, or could not be reached; retries did not help.
     Unavailable,
     /// No room on the device.
     NoSpace,
@@ -82,8 +86,12 @@ impl ErrorKind {
             ),
             Self::Archived => Some("restore the object from Glacier first"),
             Self::Changed => Some("the object was overwritten during the run; run again"),
-            Self::Unavailable => Some(
-                "the store is down, throttling or out of reach, or no credentials were found: check \
+            Self::Throttled => Some(
+                "run again later, with fewer archives at the same time (--archives), or spread the \
+                 output over prefixes (--layout with {hash})",
+            ),
+            Self::Unavailable | Self::TimedOut => Some(
+                "the store is down or out of reach, or no credentials were found: check \
                  the network, AWS_ENDPOINT_URL and the credentials, then run again",
             ),
             Self::NoSpace => Some("make room, then run the same command again"),
@@ -94,7 +102,7 @@ impl ErrorKind {
     /// Returns true where the same request may succeed a little later.
     #[must_use]
     pub const fn is_transient(self) -> bool {
-        matches!(self, Self::Unavailable | Self::BadAnswer)
+        matches!(self, Self::Throttled | Self::TimedOut | Self::Unavailable | Self::BadAnswer)
     }
 }
 
@@ -122,6 +130,13 @@ impl Error {
         Self { operation, place: place.into(), kind, detail: detail.into() }
     }
 
+    /// Of the local file system.
+    pub(crate) fn from_io(operation: Operation, place: &str, error: std::io::Error) -> Self {
+        let source = Box::new(error);
+        let error = object_store::Error::Generic { store: "LocalFileSystem", source };
+        Self::from_store(operation, place, &error)
+    }
+
     pub(crate) fn from_store(
         operation: Operation,
         place: &str,
@@ -136,9 +151,12 @@ impl Error {
                 ErrorKind::Unauthenticated
             }
             (_, Some("RequestTimeTooSkewed" | "InvalidToken")) => ErrorKind::Unauthenticated,
-            (_, Some("SlowDown" | "InternalError" | "ServiceUnavailable" | "RequestTimeout")) => {
-                ErrorKind::Unavailable
+            // S3's own, then Azure's; ServiceUnavailable is S3's `Reduce your request rate`.
+            (_, Some("SlowDown" | "ServiceUnavailable" | "ServerBusy" | "TooManyRequests")) => {
+                ErrorKind::Throttled
             }
+            (_, Some("RequestTimeout")) => ErrorKind::TimedOut,
+            (_, Some("InternalError")) => ErrorKind::Unavailable,
             (_, Some("NoSuchBucket" | "NoSuchKey")) | (Store::NotFound { .. }, _) => {
                 ErrorKind::NotFound
             }
@@ -150,7 +168,7 @@ impl Error {
                 ErrorKind::Invalid
             }
             (Store::NotSupported { .. } | Store::NotImplemented { .. }, _) => ErrorKind::Invalid,
-            _ => kind_of_cause(error),
+            _ => kind_of_status(error).unwrap_or_else(|| kind_of_cause(error)),
         };
         Self::new(operation, place, kind, detail(kind, code.as_deref(), error))
     }
@@ -163,6 +181,43 @@ fn server_code(error: &object_store::Error) -> Option<String> {
     let (code, _) = rest.split_once("</Code>")?;
     let plain = code.len() <= 64 && code.bytes().all(|byte| byte.is_ascii_alphanumeric());
     plain.then(|| code.to_owned())
+}
+
+/// Returns what an answer without an error code says by its status: answers to HEAD have no body.
+///
+/// The client tells the status, and what is wrong with a range, in words alone.
+fn kind_of_status(error: &object_store::Error) -> Option<ErrorKind> {
+    let text = error.to_string();
+    if ["non-partial response", "Content-Range", "CONTENT_RANGE", "Requested "]
+        .iter()
+        .any(|words| text.contains(words))
+    {
+        return Some(ErrorKind::BadAnswer);
+    }
+    let (_, rest) = text.split_once("non-2xx status code: ")?;
+    match rest.get(..3)? {
+        "429" | "503" => Some(ErrorKind::Throttled),
+        "408" | "504" => Some(ErrorKind::TimedOut),
+        _ => None,
+    }
+}
+
+#[cfg(feature = "cloud")]
+fn has_timed_out(error: &object_store::Error) -> bool {
+    use object_store::client::{HttpError, HttpErrorKind};
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        if let Some(http) = error.downcast_ref::<HttpError>() {
+            return http.kind() == HttpErrorKind::Timeout;
+        }
+        cause = error.source();
+    }
+    false
+}
+
+#[cfg(not(feature = "cloud"))]
+fn has_timed_out(_: &object_store::Error) -> bool {
+    false
 }
 
 fn io_cause(error: &object_store::Error) -> Option<&std::io::Error> {
@@ -184,6 +239,7 @@ fn kind_of_cause(error: &object_store::Error) -> ErrorKind {
         Some(Io::AlreadyExists) => ErrorKind::Exists,
         Some(Io::IsADirectory | Io::NotADirectory) => ErrorKind::Invalid,
         Some(Io::UnexpectedEof) => ErrorKind::BadAnswer,
+        _ if has_timed_out(error) => ErrorKind::TimedOut,
         _ if matches!(error, object_store::Error::Generic { store, .. } if *store != "LocalFileSystem") => {
             ErrorKind::Unavailable
         }
@@ -200,7 +256,9 @@ fn detail(kind: ErrorKind, code: Option<&str>, error: &object_store::Error) -> S
         ErrorKind::Archived => "the object is archived, and no restored copy is there",
         ErrorKind::Changed => "it is no longer the version that was listed",
         ErrorKind::Exists => "an object stands there already",
-        ErrorKind::BadAnswer => "the answer ended before the range that was asked for",
+        ErrorKind::BadAnswer => "the answer is not the range that was asked for",
+        ErrorKind::Throttled => "the store asks for fewer requests",
+        ErrorKind::TimedOut => "the store does not answer in time",
         ErrorKind::Unavailable => "the store does not answer",
         ErrorKind::NoSpace => "no space left on the device",
         ErrorKind::Other => "the store failed",
@@ -234,12 +292,28 @@ mod tests {
         for (code, kind) in [
             ("InvalidObjectState", ErrorKind::Archived),
             ("AccessDenied", ErrorKind::Denied),
-            ("SlowDown", ErrorKind::Unavailable),
+            ("SlowDown", ErrorKind::Throttled),
+            ("InternalError", ErrorKind::Unavailable),
+            ("RequestTimeout", ErrorKind::TimedOut),
             ("NoSuchBucket", ErrorKind::NotFound),
             ("Teapot", ErrorKind::Unavailable),
         ] {
             let error = generic(&format!("<Code>{code}</Code>"));
             assert_eq!(Error::from_store(Operation::Read, "p", &error).kind, kind, "{code}");
+        }
+    }
+
+    #[test]
+    fn statuses_decide_where_there_is_no_code() {
+        for (status, kind) in [
+            ("503 Service Unavailable", ErrorKind::Throttled),
+            ("429 Too Many Requests", ErrorKind::Throttled),
+            ("504 Gateway Timeout", ErrorKind::TimedOut),
+            ("502 Bad Gateway", ErrorKind::Unavailable),
+            ("", ErrorKind::Unavailable),
+        ] {
+            let error = generic(&format!("Server returned non-2xx status code: {status}: "));
+            assert_eq!(Error::from_store(Operation::Head, "p", &error).kind, kind, "{status}");
         }
     }
 

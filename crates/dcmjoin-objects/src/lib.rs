@@ -3,7 +3,9 @@
 //!
 //! The stores themselves are the `object_store` crate's; this crate adds what it leaves to its
 //! users: one parser for what people type ([`Location`]), errors that say what to do and never
-//! quote a server's answer ([`Error`]), and retries that are counted ([`Meter`]).
+//! quote a server's answer ([`Error`]), objects that are written piece by piece ([`Writer`]), and
+//! manners: one adaptive rate for all that is asked of a store, retries within a budget, late reads
+//! asked for twice, all of it counted ([`Meter`]).
 //!
 //! ```
 //! # async fn example() -> Result<(), dcmjoin_objects::Error> {
@@ -15,17 +17,26 @@
 //! # Ok(()) }
 //! ```
 
+mod attempts;
+mod client;
+mod condition;
 mod error;
 mod location;
 mod meter;
 mod object;
+mod pace;
+#[cfg(feature = "cloud")]
 mod profile;
+mod retry_budget;
 mod root;
 mod stores;
+mod stragglers;
+mod writer;
 
 pub use error::{Error, ErrorKind, Operation};
 pub use location::Location;
-pub use meter::{Meter, Requests};
+pub use meter::{Meter, Requests, Retries};
 pub use object::Object;
 pub use root::{PutMode, Root};
 pub use stores::Stores;
+pub use writer::Writer;

@@ -1,16 +1,9 @@
-//! Counts of what was asked of the stores, and the rule by which a request is tried again.
+//! Counts of what was asked of the stores.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-use crate::error::Error;
-
-/// How often a request is tried at the most, the first time included.
-pub(crate) const ATTEMPTS_MAX: u32 = 8;
-/// The wait before the second try; it doubles with each further one.
-const BACKOFF_FIRST: Duration = Duration::from_millis(100);
-/// The longest wait between two tries.
-const BACKOFF_MAX: Duration = Duration::from_secs(20);
+use crate::error::ErrorKind;
 
 /// Counts requests, retries and bytes; shared by all stores of a run.
 #[derive(Debug, Default)]
@@ -19,13 +12,26 @@ pub struct Meter {
     heads: AtomicU64,
     reads: AtomicU64,
     writes: AtomicU64,
-    retries: AtomicU64,
+    parts: AtomicU64,
+    retries: Causes,
+    throttled: AtomicU64,
+    hedges: AtomicU64,
+    hedges_won: AtomicU64,
+    micros_waited: AtomicU64,
     bytes_read: AtomicU64,
     bytes_written: AtomicU64,
 }
 
+#[derive(Debug, Default)]
+struct Causes {
+    throttled: AtomicU64,
+    timed_out: AtomicU64,
+    unavailable: AtomicU64,
+    bad_answer: AtomicU64,
+}
+
 /// What was asked of the stores so far. Requests that were tried again count once more in
-/// `retries`, not in their own field.
+/// `retries`, and those that were doubled in `hedges`, not in their own field.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Requests {
     /// Listings begun.
@@ -34,26 +40,69 @@ pub struct Requests {
     pub heads: u64,
     /// Range or whole-object GETs.
     pub reads: u64,
-    /// PUTs.
+    /// Objects written, each once, however many requests it took.
     pub writes: u64,
+    /// Requests of uploads in parts: their beginnings, parts and ends.
+    pub parts: u64,
     /// Requests that were tried again.
-    pub retries: u64,
+    pub retries: Retries,
+    /// Answers that asked for fewer requests (503 `SlowDown`, 429), tried again or not.
+    pub throttled: u64,
+    /// Reads that were asked for a second time because the first answer was late.
+    pub hedges: u64,
+    /// Of these, the ones whose second answer came first.
+    pub hedges_won: u64,
+    /// How long requests waited to be made: for their turn, or to be tried again. Requests that
+    /// wait side by side add up.
+    pub waited: Duration,
     /// Bytes of GET bodies.
     pub bytes_read: u64,
     /// Bytes of PUT bodies that were accepted.
     pub bytes_written: u64,
 }
 
+/// Requests that were tried again, by what was wrong the time before.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Retries {
+    /// The store asked for fewer requests.
+    pub throttled: u64,
+    /// It did not answer in time.
+    pub timed_out: u64,
+    /// It failed, or the connection did.
+    pub unavailable: u64,
+    /// The answer did not hold what was asked for.
+    pub bad_answer: u64,
+}
+
+impl Retries {
+    /// Returns the sum of all causes.
+    #[must_use]
+    pub fn all(&self) -> u64 {
+        self.throttled + self.timed_out + self.unavailable + self.bad_answer
+    }
+}
+
 impl Meter {
     /// Returns the counts so far.
     #[must_use]
     pub fn requests(&self) -> Requests {
+        let Causes { throttled, timed_out, unavailable, bad_answer } = &self.retries;
         Requests {
             lists: self.lists.load(Relaxed),
             heads: self.heads.load(Relaxed),
             reads: self.reads.load(Relaxed),
             writes: self.writes.load(Relaxed),
-            retries: self.retries.load(Relaxed),
+            parts: self.parts.load(Relaxed),
+            retries: Retries {
+                throttled: throttled.load(Relaxed),
+                timed_out: timed_out.load(Relaxed),
+                unavailable: unavailable.load(Relaxed),
+                bad_answer: bad_answer.load(Relaxed),
+            },
+            throttled: self.throttled.load(Relaxed),
+            hedges: self.hedges.load(Relaxed),
+            hedges_won: self.hedges_won.load(Relaxed),
+            waited: Duration::from_micros(self.micros_waited.load(Relaxed)),
             bytes_read: self.bytes_read.load(Relaxed),
             bytes_written: self.bytes_written.load(Relaxed),
         }
@@ -77,77 +126,34 @@ impl Meter {
         self.bytes_written.fetch_add(bytes, Relaxed);
     }
 
-    /// Begins a request that may be tried again.
-    pub(crate) fn attempts(&self) -> Attempts<'_> {
-        Attempts { meter: self, failed: 0 }
-    }
-}
-
-/// The attempts of one request.
-pub(crate) struct Attempts<'a> {
-    meter: &'a Meter,
-    failed: u32,
-}
-
-impl Attempts<'_> {
-    /// Waits until the request may be tried again after it failed.
-    ///
-    /// # Errors
-    /// The error itself where it will last, or where [`ATTEMPTS_MAX`] is reached.
-    pub(crate) async fn after(&mut self, error: Error) -> Result<(), Error> {
-        self.failed += 1;
-        if !error.kind.is_transient() || self.failed == ATTEMPTS_MAX {
-            return Err(error);
-        }
-        self.meter.retries.fetch_add(1, Relaxed);
-        tracing::debug!(failed = self.failed, kind = ?error.kind, "store request is tried again");
-        tokio::time::sleep(backoff(self.failed)).await;
-        Ok(())
-    }
-}
-
-/// Returns the wait before an attempt: doubling, capped, and spread over its upper half so that
-/// workers that failed together do not come back together.
-fn backoff(attempt: u32) -> Duration {
-    let full = BACKOFF_FIRST.saturating_mul(1 << (attempt - 1).min(16)).min(BACKOFF_MAX);
-    let nanos = std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .map_or(0, |now| now.subsec_nanos());
-    full / 2 + full.mul_f64(f64::from(nanos % 1_000_000) / 2_000_000.0)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::error::{ErrorKind, Operation};
-
-    async fn attempts(kind: ErrorKind, fail_first: u32) -> (Result<u32, Error>, u64) {
-        let meter = Meter::default();
-        let mut attempts = meter.attempts();
-        for attempt in 0..fail_first {
-            let failed = attempts.after(Error::new(Operation::Read, "p", kind, "d")).await;
-            if let Err(error) = failed {
-                return (Err(error), meter.requests().retries);
-            }
-            assert!(attempt < ATTEMPTS_MAX);
-        }
-        (Ok(fail_first), meter.requests().retries)
+    pub(crate) fn part(&self) {
+        self.parts.fetch_add(1, Relaxed);
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn transient_errors_are_tried_again_and_counted() {
-        assert!(matches!(attempts(ErrorKind::Unavailable, 3).await, (Ok(3), 3)));
+    pub(crate) fn retry(&self, cause: ErrorKind) {
+        let Causes { throttled, timed_out, unavailable, bad_answer } = &self.retries;
+        let count = match cause {
+            ErrorKind::Throttled => throttled,
+            ErrorKind::TimedOut => timed_out,
+            ErrorKind::BadAnswer => bad_answer,
+            _ => unavailable,
+        };
+        count.fetch_add(1, Relaxed);
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn tries_end() {
-        let (result, retries) = attempts(ErrorKind::Unavailable, 1000).await;
-        assert!(result.is_err());
-        assert_eq!(retries, u64::from(ATTEMPTS_MAX) - 1);
+    pub(crate) fn throttled(&self) {
+        self.throttled.fetch_add(1, Relaxed);
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn lasting_errors_are_not_tried_again() {
-        assert!(matches!(attempts(ErrorKind::Denied, 1).await, (Err(_), 0)));
+    pub(crate) fn hedge(&self) {
+        self.hedges.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn hedge_won(&self) {
+        self.hedges_won.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn waited(&self, time: Duration) {
+        self.micros_waited.fetch_add(u64::try_from(time.as_micros()).unwrap_or(0), Relaxed);
     }
 }

@@ -1,14 +1,19 @@
 //! One version of one object, and reading ranges of it.
 
 use std::ops::Range;
+use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
+use futures::future::{Either, select};
 use object_store::path::Path;
-use object_store::{GetOptions, GetRange, ObjectStore};
+use object_store::{GetOptions, GetRange};
+use tokio::time::{Instant, timeout};
 
+use crate::client::Client;
 use crate::error::{Error, ErrorKind, Operation};
-use crate::meter::Meter;
+use crate::stragglers::Stragglers;
 
 /// One version of an object, as it was listed.
 ///
@@ -16,8 +21,7 @@ use crate::meter::Meter;
 /// never mix: an object that is replaced mid-run fails with [`ErrorKind::Changed`].
 #[derive(Debug, Clone)]
 pub struct Object {
-    pub(crate) store: Arc<dyn ObjectStore>,
-    pub(crate) meter: Arc<Meter>,
+    pub(crate) client: Arc<Client>,
     pub(crate) key: Path,
     pub(crate) url: Arc<str>,
     pub(crate) size: u64,
@@ -53,15 +57,61 @@ impl Object {
         if range.is_empty() {
             return Ok(Bytes::new());
         }
-        let mut attempts = self.meter.attempts();
+        let bytes = range.end - range.start;
+        let mut attempts = self.client.attempts();
         loop {
-            match self.read_once(range.clone()).await {
-                Ok(bytes) => {
-                    self.meter.read(bytes.len() as u64);
-                    return Ok(bytes);
+            attempts.turn().await;
+            match self.read_soon(range.clone()).await {
+                Ok(read) => {
+                    attempts.done();
+                    self.client.meter.read(bytes);
+                    return Ok(read);
                 }
                 Err(error) => attempts.after(error).await?,
             }
+        }
+    }
+
+    /// Reads a range; where the answer is late, asks once more and takes what comes first.
+    async fn read_soon(&self, range: Range<u64>) -> Result<Bytes, Error> {
+        if !self.client.is_remote() {
+            return self.read_once(range).await;
+        }
+        let bytes = range.end - range.start;
+        let start = Instant::now();
+        let read = match self.client.stragglers.late_after(bytes) {
+            Some(late_after) => self.read_hedged(range, late_after).await,
+            None => self.read_once(range).await,
+        };
+        if read.is_ok() {
+            self.client.stragglers.took(bytes, start.elapsed());
+        }
+        read
+    }
+
+    async fn read_hedged(&self, range: Range<u64>, late_after: Duration) -> Result<Bytes, Error> {
+        let mut first = pin!(self.read_once(range.clone()));
+        if let Ok(read) = timeout(late_after, &mut first).await {
+            return read;
+        }
+        // A store that is asked too much is not asked twice.
+        let hedge = Some(&self.client.stragglers).filter(|_| !self.client.is_throttled());
+        let Some(_hedge) = hedge.and_then(Stragglers::hedge) else { return first.await };
+        self.client.meter.hedge();
+        self.client.turn().await;
+        // The first request holds its connection, so this one has another. Who loses is dropped,
+        // and its connection with it.
+        let second = pin!(self.read_once(range));
+        match select(first, second).await {
+            Either::Left((Ok(read), _)) => Ok(read),
+            Either::Left((Err(_), second)) => {
+                second.await.inspect(|_| self.client.meter.hedge_won())
+            }
+            Either::Right((Ok(read), _)) => {
+                self.client.meter.hedge_won();
+                Ok(read)
+            }
+            Either::Right((Err(_), first)) => first.await,
         }
     }
 
@@ -72,7 +122,7 @@ impl Object {
             if_match: self.e_tag.clone(),
             ..GetOptions::default()
         };
-        let answer = self.store.get_opts(&self.key, options).await.map_err(failed)?;
+        let answer = self.client.store.get_opts(&self.key, options).await.map_err(failed)?;
         let (got_range, got_size) = (answer.range.clone(), answer.meta.size);
         let bytes = answer.bytes().await.map_err(failed)?;
         let whole = got_range == range && bytes.len() as u64 == range.end - range.start;

@@ -3,21 +3,23 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use futures::TryStreamExt;
-use object_store::buffered::BufWriter;
 use object_store::path::Path;
 use object_store::{
-    Error as StoreError, ObjectMeta, ObjectStore, ObjectStoreExt, PutOptions, PutPayload,
-    UpdateVersion,
+    Error as StoreError, ObjectMeta, ObjectStoreExt, PutOptions, PutPayload, UpdateVersion,
 };
+use tokio::io::AsyncReadExt;
 
+use crate::client::Client;
 use crate::error::{Error, ErrorKind, Operation};
-use crate::meter::Meter;
 use crate::object::Object;
 
-/// The part of a multipart upload, and the largest file that goes in one request, in bytes.
-const PART_BYTES: usize = 16 << 20;
+/// A local file is read in pieces of this size, in bytes.
+const FILE_PIECE_BYTES: usize = 1 << 20;
+
+/// An object that stands in the way is compared in pieces of this size, in bytes.
+pub(crate) const COMPARE_BYTES: u64 = 8 << 20;
 
 /// When a write may take place.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,8 +35,7 @@ pub enum PutMode {
 /// A folder, or a prefix of a bucket.
 #[derive(Debug, Clone)]
 pub struct Root {
-    pub(crate) store: Arc<dyn ObjectStore>,
-    pub(crate) meter: Arc<Meter>,
+    pub(crate) client: Arc<Client>,
     /// What the user called it; keys are appended to it to name objects.
     pub(crate) place: Arc<str>,
     pub(crate) prefix: Path,
@@ -75,28 +76,50 @@ impl Root {
     /// [`Error`] where the prefix cannot be listed; a folder that does not exist is
     /// [`ErrorKind::NotFound`], an empty prefix of a bucket is an empty list.
     pub async fn list(&self) -> Result<Vec<Object>, Error> {
-        self.meter.list();
-        let mut attempts = self.meter.attempts();
-        let metas = loop {
-            match self.list_once().await {
-                Ok(metas) => break metas,
-                Err(error) => attempts.after(error).await?,
+        self.client.meter.list();
+        if let Some(folder) = self.folder.as_ref().filter(|folder| !folder.is_dir()) {
+            let detail = if folder.exists() { "it is not a folder" } else { "not found" };
+            return Err(Error::new(Operation::List, &*self.place, ErrorKind::NotFound, detail));
+        }
+        let mut metas = Vec::new();
+        let mut attempts = self.client.attempts();
+        loop {
+            let listed = metas.len();
+            attempts.turn().await;
+            match self.list_on(&mut metas).await {
+                Ok(()) => break,
+                Err(error) => {
+                    if metas.len() > listed {
+                        // Another page came: what failed is another request.
+                        attempts = self.client.attempts();
+                    }
+                    attempts.after(error).await?;
+                }
             }
-        };
+        }
+        attempts.done();
         let mut objects: Vec<_> = metas.into_iter().map(|meta| self.to_object(meta)).collect();
         // Stores differ in the order of their listings.
         objects.sort_by(|a, b| a.key.cmp(&b.key));
         Ok(objects)
     }
 
-    async fn list_once(&self) -> Result<Vec<ObjectMeta>, Error> {
-        if let Some(folder) = self.folder.as_ref().filter(|folder| !folder.is_dir()) {
-            let detail = if folder.exists() { "it is not a folder" } else { "not found" };
-            return Err(Error::new(Operation::List, &*self.place, ErrorKind::NotFound, detail));
+    /// Lists what comes after the last of `metas`: a listing of many pages does not begin anew.
+    async fn list_on(&self, metas: &mut Vec<ObjectMeta>) -> Result<(), Error> {
+        // Without an order there is nothing to go on from.
+        if !metas.is_sorted_by(|a, b| a.location < b.location) {
+            metas.clear();
         }
         let prefix = Some(&self.prefix).filter(|prefix| prefix.as_ref() != "");
-        let listing = self.store.list(prefix).try_collect().await;
-        listing.map_err(|error| Error::from_store(Operation::List, &self.place, &error))
+        let mut listing = match metas.last() {
+            None => self.client.store.list(prefix),
+            Some(last) => self.client.store.list_with_offset(prefix, &last.location),
+        };
+        let failed = |error| Error::from_store(Operation::List, &self.place, &error);
+        while let Some(meta) = listing.try_next().await.map_err(failed)? {
+            metas.push(meta);
+        }
+        Ok(())
     }
 
     /// Looks up one object below; `None` where there is none.
@@ -104,15 +127,24 @@ impl Root {
     /// # Errors
     /// [`Error`] where the store cannot tell.
     pub async fn object(&self, key: &str) -> Result<Option<Object>, Error> {
-        let path = self.path(key)?;
-        self.meter.head();
-        let mut attempts = self.meter.attempts();
+        let meta = self.head(&self.path(key)?).await?;
+        Ok(meta.map(|meta| self.to_object(meta)))
+    }
+
+    pub(crate) async fn head(&self, path: &Path) -> Result<Option<ObjectMeta>, Error> {
+        self.client.meter.head();
+        let mut attempts = self.client.attempts();
         loop {
-            let error = match self.store.head(&path).await {
-                Ok(meta) => return Ok(Some(self.to_object(meta))),
+            attempts.turn().await;
+            let error = match self.client.store.head(path).await {
+                Ok(meta) => {
+                    attempts.done();
+                    return Ok(Some(meta));
+                }
                 Err(error) => Error::from_store(Operation::Head, &self.somewhere(), &error),
             };
             if error.kind == ErrorKind::NotFound {
+                attempts.done();
                 return Ok(None);
             }
             attempts.after(error).await?;
@@ -122,29 +154,61 @@ impl Root {
     /// Writes an object below, all of it or nothing.
     ///
     /// # Errors
-    /// [`ErrorKind::Exists`] under [`PutMode::Create`] where an object stands there (it may be
-    /// this very write, when an answer was lost and the write was tried again);
-    /// [`ErrorKind::Changed`] under [`PutMode::Over`] where another version stands there.
+    /// [`ErrorKind::Exists`] under [`PutMode::Create`] where an object stands there;
+    /// [`ErrorKind::Changed`] under [`PutMode::Over`] where another version stands there. A write
+    /// that was tried again, and finds its own bytes there, is none of these: its first answer was
+    /// lost.
     pub async fn put(&self, key: &str, segments: Vec<Bytes>, mode: PutMode) -> Result<(), Error> {
-        let path = self.path(key)?;
-        let payload: PutPayload = segments.into_iter().collect();
-        let bytes = payload.content_length() as u64;
-        let mode = self.store_mode(&path, mode).await?;
-        let mut attempts = self.meter.attempts();
+        self.put_at(&self.path(key)?, segments.into_iter().collect(), &mode).await
+    }
+
+    pub(crate) async fn put_at(
+        &self,
+        path: &Path,
+        payload: PutPayload,
+        mode: &PutMode,
+    ) -> Result<(), Error> {
+        let mode = self.store_mode(path, mode).await?;
+        let mut attempts = self.client.attempts();
         loop {
+            attempts.turn().await;
             let options = PutOptions::from(mode.clone());
-            match self.store.put_opts(&path, payload.clone(), options).await {
-                Ok(_) => {
-                    self.meter.write(bytes);
-                    return Ok(());
+            let error = match self.client.store.put_opts(path, payload.clone(), options).await {
+                Ok(_) => break,
+                Err(error) => self.write_failed(&error),
+            };
+            if let Err(error) = attempts.after(error).await {
+                // What stands in the way may be this very object: an answer was lost.
+                let in_the_way = matches!(error.kind, ErrorKind::Exists | ErrorKind::Changed);
+                if in_the_way && attempts.has_tried_again() && self.holds(path, &payload).await {
+                    break;
                 }
-                Err(error) => {
-                    attempts
-                        .after(Error::from_store(Operation::Write, &self.somewhere(), &error))
-                        .await?;
-                }
+                return Err(error);
             }
         }
+        attempts.done();
+        self.client.meter.write(payload.content_length() as u64);
+        Ok(())
+    }
+
+    /// Returns true where an object with exactly these bytes is known to stand.
+    async fn holds(&self, path: &Path, payload: &PutPayload) -> bool {
+        let Ok(Some(meta)) = self.head(path).await else { return false };
+        let len = payload.content_length() as u64;
+        if meta.size != len {
+            return false;
+        }
+        let object = self.to_object(meta);
+        let mut ours = payload.iter().flat_map(|segment| segment.iter());
+        for start in (0..len).step_by(COMPARE_BYTES as usize) {
+            let Ok(standing) = object.read(start..start + COMPARE_BYTES).await else {
+                return false;
+            };
+            if !standing.iter().eq(ours.by_ref().take(standing.len())) {
+                return false;
+            }
+        }
+        true
     }
 
     /// Writes a local file as an object below, in parts where it is large, over whatever stands
@@ -153,42 +217,53 @@ impl Root {
     /// # Errors
     /// [`Error`] where the file cannot be read or the store refuses.
     pub async fn put_file(&self, key: &str, file: &std::path::Path) -> Result<(), Error> {
-        let path = self.path(key)?;
-        let failed = |error: std::io::Error| {
-            let source = Box::new(error);
-            let error = StoreError::Generic { store: "file", source };
-            Error::from_store(Operation::Write, &self.somewhere(), &error)
-        };
-        let bytes = std::fs::metadata(file).map_err(failed)?.len();
-        if bytes <= PART_BYTES as u64 {
-            let content = std::fs::read(file).map_err(failed)?;
-            return self.put(key, vec![content.into()], PutMode::Replace).await;
-        }
+        let failed = |error| Error::from_io(Operation::Write, &self.somewhere(), error);
         let mut reader = tokio::fs::File::open(file).await.map_err(failed)?;
-        let mut writer = BufWriter::with_capacity(Arc::clone(&self.store), path, PART_BYTES);
-        tokio::io::copy(&mut reader, &mut writer).await.map_err(failed)?;
-        tokio::io::AsyncWriteExt::shutdown(&mut writer).await.map_err(failed)?;
-        self.meter.write(bytes);
-        Ok(())
+        let len = reader.metadata().await.map_err(failed)?.len();
+        let mut writer = self.writer(key, len, PutMode::Replace).await?;
+        loop {
+            let mut piece = BytesMut::with_capacity(FILE_PIECE_BYTES);
+            if reader.read_buf(&mut piece).await.map_err(failed)? == 0 {
+                return writer.finish().await;
+            }
+            writer.push(piece.freeze()).await?;
+        }
     }
 
-    async fn store_mode(&self, path: &Path, mode: PutMode) -> Result<object_store::PutMode, Error> {
-        let e_tag = match mode {
-            PutMode::Create => return Ok(object_store::PutMode::Create),
-            PutMode::Replace => return Ok(object_store::PutMode::Overwrite),
-            PutMode::Over(e_tag) => e_tag,
+    async fn store_mode(
+        &self,
+        path: &Path,
+        mode: &PutMode,
+    ) -> Result<object_store::PutMode, Error> {
+        Ok(match mode {
+            PutMode::Create => object_store::PutMode::Create,
+            PutMode::Replace => object_store::PutMode::Overwrite,
+            PutMode::Over(e_tag) if self.folder.is_none() => {
+                let version = UpdateVersion { e_tag: e_tag.clone(), version: None };
+                object_store::PutMode::Update(version)
+            }
+            PutMode::Over(_) => {
+                self.check(path, mode).await?;
+                object_store::PutMode::Overwrite
+            }
+        })
+    }
+
+    /// Looks whether what stands in a place lets it be written; another writer may change that
+    /// the moment after.
+    pub(crate) async fn check(&self, path: &Path, mode: &PutMode) -> Result<(), Error> {
+        let (kind, detail) = match mode {
+            PutMode::Replace => return Ok(()),
+            PutMode::Create if self.head(path).await?.is_none() => return Ok(()),
+            PutMode::Create => (ErrorKind::Exists, "an object stands there already"),
+            PutMode::Over(e_tag) => {
+                if self.head(path).await?.and_then(|meta| meta.e_tag) == *e_tag {
+                    return Ok(());
+                }
+                (ErrorKind::Changed, "another version stands there")
+            }
         };
-        if self.folder.is_none() {
-            let version = UpdateVersion { e_tag, version: None };
-            return Ok(object_store::PutMode::Update(version));
-        }
-        let standing = self.store.head(path).await.ok().and_then(|meta| meta.e_tag);
-        if standing == e_tag {
-            Ok(object_store::PutMode::Overwrite)
-        } else {
-            let detail = "another version stands there";
-            Err(Error::new(Operation::Write, self.somewhere(), ErrorKind::Changed, detail))
-        }
+        Err(Error::new(Operation::Write, self.somewhere(), kind, detail))
     }
 
     /// Removes an object below; one that is not there is no error.
@@ -197,9 +272,19 @@ impl Root {
     /// [`Error`] where the store refuses.
     pub async fn delete(&self, key: &str) -> Result<(), Error> {
         let path = self.path(key)?;
-        match self.store.delete(&path).await {
-            Ok(()) | Err(StoreError::NotFound { .. }) => Ok(()),
-            Err(error) => Err(Error::from_store(Operation::Delete, &self.somewhere(), &error)),
+        let mut attempts = self.client.attempts();
+        loop {
+            attempts.turn().await;
+            match self.client.store.delete(&path).await {
+                Ok(()) | Err(StoreError::NotFound { .. }) => {
+                    attempts.done();
+                    return Ok(());
+                }
+                Err(error) => {
+                    let error = Error::from_store(Operation::Delete, &self.somewhere(), &error);
+                    attempts.after(error).await?;
+                }
+            }
         }
     }
 
@@ -210,11 +295,7 @@ impl Root {
     /// [`Error`] where the device fails.
     pub fn sync(&self) -> Result<(), Error> {
         let Some(folder) = &self.folder else { return Ok(()) };
-        let failed = |error: std::io::Error| {
-            let source = Box::new(error);
-            let error = StoreError::Generic { store: "LocalFileSystem", source };
-            Error::from_store(Operation::Write, &self.place, &error)
-        };
+        let failed = |error| Error::from_io(Operation::Write, &self.place, error);
         let handle = std::fs::File::open(folder).map_err(failed)?;
         sync_device(&handle).map_err(failed)
     }
@@ -225,8 +306,7 @@ impl Root {
             |parts| parts.map(|part| part.as_ref().to_owned()).collect::<Vec<_>>().join("/"),
         );
         Object {
-            store: Arc::clone(&self.store),
-            meter: Arc::clone(&self.meter),
+            client: Arc::clone(&self.client),
             url: if below.is_empty() { Arc::clone(&self.place) } else { self.url(&below).into() },
             key: meta.location,
             size: meta.size,
@@ -235,7 +315,7 @@ impl Root {
     }
 
     /// Returns the place of an error: keys hold UIDs, which errors must not tell.
-    fn somewhere(&self) -> String {
+    pub(crate) fn somewhere(&self) -> String {
         format!("an object in {}", self.place)
     }
 
@@ -243,7 +323,11 @@ impl Root {
         format!("{}/{key}", self.place.trim_end_matches('/'))
     }
 
-    fn path(&self, key: &str) -> Result<Path, Error> {
+    pub(crate) fn write_failed(&self, error: &StoreError) -> Error {
+        Error::from_store(Operation::Write, &self.somewhere(), error)
+    }
+
+    pub(crate) fn path(&self, key: &str) -> Result<Path, Error> {
         let text = match self.prefix.as_ref() {
             "" => key.to_owned(),
             prefix => format!("{prefix}/{key}"),

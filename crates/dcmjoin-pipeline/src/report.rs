@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use dcmjoin_model::{Books, Ignored, Instances, Side, WarningCode};
-use dcmjoin_objects::Requests;
+use dcmjoin_objects::{Requests, Retries};
 use serde::Serialize;
 
 use crate::config::RunConfig;
@@ -101,8 +101,33 @@ pub struct RequestCounts {
     pub get: u64,
     /// Objects written.
     pub put: u64,
+    /// Requests of uploads in parts.
+    pub put_part: u64,
     /// Requests that were tried again.
     pub retries: u64,
+    /// These, by what was wrong the time before.
+    pub retries_by_cause: RetryCounts,
+    /// Answers that asked for fewer requests.
+    pub throttled: u64,
+    /// Reads that were asked for a second time because they were late.
+    pub hedges: u64,
+    /// Of these, the ones whose second answer came first.
+    pub hedges_won: u64,
+    /// How long requests waited before they were made, summed over all.
+    pub waited_seconds: f64,
+}
+
+/// Requests that were tried again, by cause.
+#[derive(Debug, Clone, Copy, Default, Serialize)]
+pub struct RetryCounts {
+    /// The store asked for fewer requests.
+    pub throttled: u64,
+    /// It did not answer in time.
+    pub timed_out: u64,
+    /// It failed, or the connection did.
+    pub unavailable: u64,
+    /// The answer was cut short, or another one than was asked for.
+    pub bad_answer: u64,
 }
 
 /// What the run was told.
@@ -175,7 +200,20 @@ impl From<Requests> for RequestCounts {
             head: requests.heads,
             get: requests.reads,
             put: requests.writes,
-            retries: requests.retries,
+            put_part: requests.parts,
+            retries: requests.retries.all(),
+            retries_by_cause: requests.retries.into(),
+            throttled: requests.throttled,
+            hedges: requests.hedges,
+            hedges_won: requests.hedges_won,
+            waited_seconds: requests.waited.as_secs_f64(),
         }
+    }
+}
+
+impl From<Retries> for RetryCounts {
+    fn from(retries: Retries) -> Self {
+        let Retries { throttled, timed_out, unavailable, bad_answer } = retries;
+        Self { throttled, timed_out, unavailable, bad_answer }
     }
 }

@@ -1,6 +1,7 @@
 //! For tests only: real servers, the Python of the checks, and the program as a child process.
 //!
 //! - [`SeaweedFs`] is an S3 server of its own for each test that wants one;
+//! - [`FaultProxy`] stands before such a server, and spoils requests and answers by script;
 //! - [`Python`] runs scripts in the environment that `cargo xtask tools` made;
 //! - [`program`] starts the built program with nothing of the developer's own environment.
 //!
@@ -9,12 +10,14 @@
 //! condition. What is missing is an error that says how to get it, never a skipped test.
 
 mod child;
+mod faults;
 mod ports;
 mod python;
 mod s3;
 mod seaweedfs;
 mod tools;
 
+pub use faults::{Fault, FaultProxy, Rule, Seen};
 pub use python::Python;
 pub use s3::{Access, Bucket};
 pub use seaweedfs::SeaweedFs;

@@ -176,6 +176,16 @@ impl Bucket {
         keys.into_iter().map(|key| self.get(&key).map(|body| (key, body))).collect()
     }
 
+    /// Returns the keys of uploads in parts that were begun, and neither completed nor given up.
+    ///
+    /// # Errors
+    /// What the server says.
+    pub fn uploads(&self) -> Result<Vec<String>> {
+        let page = self.access.ask("GET", &format!("/{}", self.name), &[("uploads", "")], b"")?;
+        let page = String::from_utf8(page).context("a listing that is not UTF-8")?;
+        Ok(texts(&page, "Key").collect())
+    }
+
     fn path(&self, key: &str) -> String {
         format!("/{}/{key}", self.name)
     }
