@@ -29,6 +29,7 @@ mod pace;
 mod profile;
 mod retry_budget;
 mod root;
+mod staged;
 mod stores;
 mod stragglers;
 mod writer;

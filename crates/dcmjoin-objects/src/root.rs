@@ -14,6 +14,7 @@ use tokio::io::AsyncReadExt;
 use crate::client::Client;
 use crate::error::{Error, ErrorKind, Operation};
 use crate::object::Object;
+use crate::staged::Staged;
 
 /// A local file is read in pieces of this size, in bytes.
 const FILE_PIECE_BYTES: usize = 1 << 20;
@@ -62,8 +63,7 @@ impl Root {
     /// [`ErrorKind::Invalid`] where it is not a valid key.
     pub fn below(&self, key: &str) -> Result<Self, Error> {
         Ok(Self {
-            store: Arc::clone(&self.store),
-            meter: Arc::clone(&self.meter),
+            client: self.client.clone(),
             place: self.url(key).into(),
             prefix: self.path(key)?,
             folder: self.folder.as_ref().map(|folder| folder.join(key)),
@@ -168,7 +168,10 @@ impl Root {
         payload: PutPayload,
         mode: &PutMode,
     ) -> Result<(), Error> {
-        let mode = self.store_mode(path, mode).await?;
+        if self.folder.is_some() {
+            return self.stage(path, payload, mode).await;
+        }
+        let mode = store_mode(mode);
         let mut attempts = self.client.attempts();
         loop {
             attempts.turn().await;
@@ -230,23 +233,23 @@ impl Root {
         }
     }
 
-    async fn store_mode(
-        &self,
-        path: &Path,
-        mode: &PutMode,
-    ) -> Result<object_store::PutMode, Error> {
-        Ok(match mode {
-            PutMode::Create => object_store::PutMode::Create,
-            PutMode::Replace => object_store::PutMode::Overwrite,
-            PutMode::Over(e_tag) if self.folder.is_none() => {
-                let version = UpdateVersion { e_tag: e_tag.clone(), version: None };
-                object_store::PutMode::Update(version)
-            }
-            PutMode::Over(_) => {
-                self.check(path, mode).await?;
-                object_store::PutMode::Overwrite
-            }
-        })
+    /// Writes a file of a folder: nothing of it is seen before all of it is.
+    async fn stage(&self, path: &Path, payload: PutPayload, mode: &PutMode) -> Result<(), Error> {
+        if matches!(mode, PutMode::Over(_)) {
+            self.check(path, mode).await?;
+        }
+        let bytes = payload.content_length() as u64;
+        let place = self.file(path);
+        let only_new = *mode == PutMode::Create;
+        let written = blocking(move || {
+            let mut staged = Staged::new(place)?;
+            let segments: Vec<Bytes> = payload.into_iter().collect();
+            staged.write(&segments)?;
+            staged.publish(only_new)
+        });
+        written.await.map_err(|error| self.io_failed(error))?;
+        self.client.meter.write(bytes);
+        Ok(())
     }
 
     /// Looks whether what stands in a place lets it be written; another writer may change that
@@ -327,6 +330,22 @@ impl Root {
         Error::from_store(Operation::Write, &self.somewhere(), error)
     }
 
+    /// Returns the file of a path below, where this is a folder.
+    fn file(&self, path: &Path) -> PathBuf {
+        let mut file = self.folder.clone().unwrap_or_default();
+        file.extend(
+            path.prefix_match(&self.prefix)
+                .into_iter()
+                .flatten()
+                .map(|part| part.as_ref().to_owned()),
+        );
+        file
+    }
+
+    pub(crate) fn io_failed(&self, error: std::io::Error) -> Error {
+        Error::from_io(Operation::Write, &self.somewhere(), error)
+    }
+
     pub(crate) fn path(&self, key: &str) -> Result<Path, Error> {
         let text = match self.prefix.as_ref() {
             "" => key.to_owned(),
@@ -341,6 +360,25 @@ impl Root {
             )
         })
     }
+}
+
+fn store_mode(mode: &PutMode) -> object_store::PutMode {
+    match mode {
+        PutMode::Create => object_store::PutMode::Create,
+        PutMode::Replace => object_store::PutMode::Overwrite,
+        PutMode::Over(e_tag) => {
+            let version = UpdateVersion { e_tag: e_tag.clone(), version: None };
+            object_store::PutMode::Update(version)
+        }
+    }
+}
+
+/// Runs what waits for a device where it keeps nobody else waiting.
+pub(crate) async fn blocking<T: Send + 'static>(
+    task: impl FnOnce() -> std::io::Result<T> + Send + 'static,
+) -> std::io::Result<T> {
+    let done = tokio::task::spawn_blocking(task).await;
+    done.unwrap_or_else(|error| Err(std::io::Error::other(error)))
 }
 
 #[cfg(target_os = "linux")]

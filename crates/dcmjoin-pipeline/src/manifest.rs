@@ -48,35 +48,37 @@ pub async fn archives(
 }
 
 /// Returns the archives below a folder or prefix, or the one archive that the location names.
-/// Returns the archives of both sides, the metadata's first. A run that names no sources reads the
-/// archives of its catalogue, and of these only those that hold what it asks for.
+/// Returns the archives of both sides that sources name, the metadata's first; `None` where no
+/// source does.
 ///
 /// # Errors
-/// As [`archives`]; [`RunError::Unknown`] where the catalogue knows nothing of what is asked for.
-pub async fn both(
+/// As [`archives`].
+pub async fn named_by_sources(
     stores: &Stores,
     config: &RunConfig,
-    catalog: Option<&Catalog>,
-) -> Result<[Vec<Object>; 2], RunError> {
-    if let Some(catalog) =
-        catalog.filter(|_| config.metadata.is_empty() && config.images.is_empty())
-    {
-        return catalogued(stores, config.only.as_ref(), catalog).await;
+) -> Result<Option<[Vec<Object>; 2]>, RunError> {
+    if config.metadata.is_empty() && config.images.is_empty() {
+        return Ok(None);
     }
-    Ok([
+    Ok(Some([
         archives(stores, Half::Metadata, &config.metadata).await?,
         archives(stores, Half::Image, &config.images).await?,
-    ])
+    ]))
 }
 
-async fn catalogued(
+/// Returns the archives of both sides that a catalogue names, of these only those that hold what
+/// is asked for.
+///
+/// # Errors
+/// [`RunError::Store`] where the catalogue cannot be read; [`RunError::Invalid`] where it names an
+/// archive that is gone; [`RunError::Unknown`] where it knows nothing of what is asked for.
+pub async fn named_by_catalog(
     stores: &Stores,
-    only: Option<&HashSet<SopInstanceUid>>,
+    config: &RunConfig,
     catalog: &Catalog,
 ) -> Result<[Vec<Object>; 2], RunError> {
     let [mut metadata, mut images] = [const { Vec::new() }; 2];
-    for url in catalog.urls(only).await? {
-        let (half, url) = url;
+    for (half, url) in catalog.urls(config.only.as_ref()).await? {
         let object = one_by_any_name(stores, &url.parse()?).await?;
         let missing = || RunError::Invalid {
             place: "the catalogue".to_owned(),

@@ -37,6 +37,10 @@ pub enum Published {
 /// The whole of an object is compared in pieces of this size, in bytes.
 const COMPARE_BYTES: u64 = 8 << 20;
 
+/// The largest object that is written in one request, in bytes: a part more costs as much as an
+/// object more, and a request that fails is sent again as a whole.
+const ONE_REQUEST_BYTES_MAX: u64 = 64 << 20;
+
 impl Publisher {
     /// Publishes an instance under the run's rule for objects that stand already.
     ///
@@ -79,11 +83,28 @@ impl Publisher {
         if self.dry_run {
             return Ok(Published::Durable(Outcome::Published, row));
         }
-        match self.root.put(&row.key, segments.to_vec(), mode).await {
+        match self.write(&row, segments, mode).await {
             Ok(()) => Ok(Published::Durable(Outcome::Published, row)),
             Err(error) if error.kind == ErrorKind::Exists => self.standing(row, segments).await,
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Writes an object: in one request, or one that is larger in parts.
+    async fn write(
+        &self,
+        row: &PublishedRow,
+        segments: &[Bytes],
+        mode: PutMode,
+    ) -> Result<(), dcmjoin_objects::Error> {
+        if row.bytes <= ONE_REQUEST_BYTES_MAX {
+            return self.root.put(&row.key, segments.to_vec(), mode).await;
+        }
+        let mut writer = self.root.writer(&row.key, row.bytes, mode).await?;
+        for segment in segments {
+            writer.push(segment.clone()).await?;
+        }
+        writer.finish().await
     }
 
     async fn standing(&self, row: PublishedRow, segments: &[Bytes]) -> Result<Published, RunError> {

@@ -84,6 +84,9 @@ pub(crate) struct Sources {
     /// How to read halves that the catalogue knows
     #[arg(long, value_name = "HOW", value_enum, default_value_t)]
     pub(crate) strategy: StrategyArg,
+    /// Read every archive again, whatever the catalogue knows of it
+    #[arg(long)]
+    pub(crate) rescan: bool,
 }
 
 /// How to read halves that the catalogue knows.
@@ -102,6 +105,7 @@ impl Sources {
     pub(crate) fn into_config(self, output: Location) -> RunConfig {
         let mut config = RunConfig::new(self.metadata, self.images, output);
         config.catalog = self.catalog;
+        config.rescan = self.rescan;
         config.strategy = match self.strategy {
             StrategyArg::Stream => Strategy::Stream,
             StrategyArg::Select => Strategy::Select,
@@ -148,9 +152,6 @@ pub(crate) struct RunArgs {
     /// What to do where an object stands already
     #[arg(long, value_name = "RULE", value_enum, default_value_t)]
     pub(crate) if_exists: IfExistsArg,
-    /// Read every archive again, whatever the catalogue knows of it
-    #[arg(long)]
-    pub(crate) rescan: bool,
     /// Do all but write
     #[arg(long)]
     pub(crate) dry_run: bool,

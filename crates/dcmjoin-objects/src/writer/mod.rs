@@ -1,22 +1,21 @@
 //! Writes one object piece by piece, so that it never has to be in memory as a whole.
 //!
 //! An object of at most [`PART_BYTES`] goes in one request like any other. A larger one goes to a
-//! store in parts ([`upload`]), and to a folder as a staged file ([`staged`]). Either way it appears
+//! store in parts ([`upload`]), and to a folder as a staged file ([`crate::staged`]). Either way it appears
 //! whole or not at all, and under the same conditions as with [`Root::put`].
 //!
 //! **On error and drop** what was written so far is removed: parts by a request of their own, a
 //! staged file at once. A process that is killed can remove nothing: a bucket's lifecycle rule for
 //! incomplete uploads (`AbortIncompleteMultipartUpload`) does that.
 
-mod staged;
 mod upload;
 
 use bytes::Bytes;
 use object_store::path::Path;
 
 use crate::error::{Error, ErrorKind, Operation};
-use crate::root::{PutMode, Root};
-use staged::Staged;
+use crate::root::{PutMode, Root, blocking};
+use crate::staged::Staged;
 use upload::Upload;
 
 /// The largest object that goes in one request, and the part of a larger one, in bytes.
@@ -59,7 +58,8 @@ enum Sink {
     /// They wait for their one request.
     Whole(Vec<Bytes>),
     Upload(Box<Upload>),
-    Staged(Staged),
+    /// Absent while a write goes on, and after one that was given up.
+    Staged(Option<Staged>),
     /// Nowhere any more.
     Closed,
 }
@@ -80,7 +80,10 @@ impl Root {
             // Better known now than after gigabytes; what decides is checked again at the end.
             self.check(&path, &mode).await?;
             match &self.folder {
-                Some(folder) => Sink::Staged(Staged::new(folder.join(key), self.somewhere())?),
+                Some(folder) => {
+                    let staged = Staged::new(folder.join(key));
+                    Sink::Staged(Some(staged.map_err(|error| self.io_failed(error))?))
+                }
                 None => {
                     Sink::Upload(Box::new(Upload::begin(self.clone(), path.clone(), len).await?))
                 }
@@ -117,7 +120,12 @@ impl Writer {
                     Ok(())
                 }
                 Sink::Upload(upload) => upload.push(bytes).await,
-                Sink::Staged(staged) => staged.write(bytes).await,
+                Sink::Staged(staged) => match staged.take() {
+                    Some(file) => {
+                        append(&self.root, file, bytes).await.map(|file| *staged = Some(file))
+                    }
+                    None => Err(self.closed()),
+                },
                 Sink::Closed => Err(self.closed()),
             }
         };
@@ -157,7 +165,10 @@ impl Writer {
             Sink::Upload(upload) => upload.complete(&self.mode).await?,
             Sink::Staged(staged) => {
                 self.root.check(&self.path, &self.mode).await?;
-                staged.publish(self.mode == PutMode::Create).await?;
+                let Some(file) = staged.take() else { return Err(self.closed()) };
+                let only_new = self.mode == PutMode::Create;
+                let moved = blocking(move || file.publish(only_new)).await;
+                moved.map_err(|error| self.root.io_failed(error))?;
             }
             Sink::Closed => return Err(self.closed()),
         }
@@ -181,6 +192,11 @@ impl Writer {
         let detail = "its writing has failed before";
         Error::new(Operation::Write, self.root.somewhere(), ErrorKind::Other, detail)
     }
+}
+
+async fn append(root: &Root, mut file: Staged, bytes: Bytes) -> Result<Staged, Error> {
+    let written = blocking(move || file.write(&[bytes]).map(|()| file)).await;
+    written.map_err(|error| root.io_failed(error))
 }
 
 #[cfg(test)]

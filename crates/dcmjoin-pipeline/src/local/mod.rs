@@ -158,8 +158,13 @@ impl Run {
         let started = SystemTime::now();
         let output = stores.open(&config.output)?;
         let spill = spill_folder(&config)?;
+        let named = manifest::named_by_sources(stores, &config).await?;
         let catalog = Catalog::of_run(stores, &output, &config, spill.path()).await?;
-        let [metadata, images] = manifest::both(stores, &config, catalog.as_ref()).await?;
+        let [metadata, images] = match (named, &catalog) {
+            (Some(named), _) => named,
+            (None, None) => return Err(RunError::Unknown),
+            (None, Some(catalog)) => manifest::named_by_catalog(stores, &config, catalog).await?,
+        };
         let rows = || Rows::create(spill.path());
         let rows = RunRows {
             published: rows()?,

@@ -19,7 +19,6 @@ pub(crate) fn run(args: RunArgs, talk: &Talk) -> anyhow::Result<Exit> {
     config.layout = args.layout;
     config.if_exists = args.if_exists.into();
     config.only = args.only.as_deref().map(manifest::uids).transpose()?;
-    config.rescan = args.rescan;
     config.dry_run = args.dry_run;
     config.strict_values = args.strict_values;
     args.resources.apply(&mut config);
