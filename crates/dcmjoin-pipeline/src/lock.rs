@@ -177,11 +177,22 @@ fn host() -> String {
 }
 
 fn is_alive(process: u32) -> bool {
+    if is_zombie(process) {
+        return false;
+    }
     let known = i32::try_from(process).ok().and_then(rustix::process::Pid::from_raw);
     known.is_some_and(|pid| {
         // A process of another user answers with a refusal, which is an answer.
         !matches!(rustix::process::test_kill_process(pid), Err(rustix::io::Errno::SRCH))
     })
+}
+
+/// Returns true where a process has ended, and only its parent has not asked how: in containers
+/// there may be nobody who ever does.
+fn is_zombie(process: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    // The state comes after the name, which stands in parentheses and may hold any others.
+    stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with(['Z', 'X']))
 }
 
 #[cfg(test)]
@@ -208,6 +219,18 @@ mod tests {
         assert!(matches!(second, Err(RunError::Locked { run, .. }) if run == "first"));
         first.release().await.unwrap();
         Lock::take(&root, "third").await.unwrap().release().await.unwrap();
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_process_that_nobody_asked_after_is_dead() {
+        let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        assert!(is_alive(child.id()));
+        child.kill().unwrap();
+        while is_alive(child.id()) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        child.wait().unwrap();
     }
 
     #[tokio::test]
