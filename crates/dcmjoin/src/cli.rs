@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use dcmjoin_catalog::State;
+use dcmjoin_model::Half;
 use dcmjoin_objects::Location;
 use dcmjoin_pipeline::config::Source;
 use dcmjoin_pipeline::{IfExists, Layout, RunConfig, Strategy};
@@ -58,6 +60,8 @@ pub(crate) enum Command {
     Get(GetArgs),
     /// Say what a member, an archive or a Part 10 file holds
     Inspect(InspectArgs),
+    /// Print or export what runs learnt of their archives
+    Catalog(CatalogArgs),
     /// Make a data set that looks like a partner's
     Synth(SynthArgs),
     /// Make a data set and run the whole job on it
@@ -210,6 +214,81 @@ pub(crate) struct InspectArgs {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct CatalogArgs {
+    #[command(subcommand)]
+    pub(crate) command: CatalogCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum CatalogCommand {
+    /// Print rows: a table, or JSON lines with --json
+    Show(CatalogShowArgs),
+    /// Write all rows to one file, for other engines
+    Export(CatalogExportArgs),
+    /// Count rows by half, state, payload kind and reason
+    Stats(CatalogStatsArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CatalogShowArgs {
+    /// Outputs of runs, or single files of their catalogues
+    #[arg(required = true, value_name = "OUTPUT|FILE")]
+    pub(crate) places: Vec<Location>,
+    /// Only this instance
+    #[arg(long)]
+    pub(crate) uid: Option<String>,
+    /// Only this side
+    #[arg(long, value_enum)]
+    pub(crate) half: Option<HalfArg>,
+    /// Only rows in this state
+    #[arg(long, value_enum)]
+    pub(crate) state: Option<StateArg>,
+    /// Only this archive: its URL, or the end of it after a slash
+    #[arg(long, value_name = "URL")]
+    pub(crate) archive: Option<String>,
+    /// At most so many rows
+    #[arg(long, value_name = "N")]
+    pub(crate) limit: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CatalogExportArgs {
+    /// Outputs of runs, or single files of their catalogues
+    #[arg(required = true, value_name = "OUTPUT|FILE")]
+    pub(crate) places: Vec<Location>,
+    /// The file to write; its ending decides: .parquet, .csv or .jsonl
+    #[arg(long, value_name = "FILE")]
+    pub(crate) to: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CatalogStatsArgs {
+    /// Outputs of runs, or single files of their catalogues
+    #[arg(required = true, value_name = "OUTPUT|FILE")]
+    pub(crate) places: Vec<Location>,
+}
+
+/// A side.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum HalfArg {
+    /// Headers
+    Metadata,
+    /// Payloads
+    Image,
+}
+
+/// What became of a half.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum StateArg {
+    /// Good; nothing was published with it when its archive was read
+    Open,
+    /// Its instance is in the output
+    Published,
+    /// It, or its pair, cannot become a file
+    Rejected,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct SynthArgs {
     /// Instances, whole or with a half missing
     #[arg(long, value_name = "N", default_value_t = 1000)]
@@ -279,6 +358,25 @@ pub(crate) struct DemoArgs {
 pub(crate) struct CompletionsArgs {
     /// The shell
     pub(crate) shell: clap_complete::Shell,
+}
+
+impl From<HalfArg> for Half {
+    fn from(half: HalfArg) -> Self {
+        match half {
+            HalfArg::Metadata => Self::Metadata,
+            HalfArg::Image => Self::Image,
+        }
+    }
+}
+
+impl From<StateArg> for State {
+    fn from(state: StateArg) -> Self {
+        match state {
+            StateArg::Open => Self::Open,
+            StateArg::Published => Self::Published,
+            StateArg::Rejected => Self::Rejected,
+        }
+    }
 }
 
 impl Resources {

@@ -14,6 +14,7 @@ use dcmjoin_pipeline::{Progress, Report, RunConfig, RunError, local};
 use crate::cli::{GetArgs, Talk};
 use crate::commands::on_runtime;
 use crate::exit::Exit;
+use crate::part::Part;
 use crate::text;
 use crate::watch::Watch;
 
@@ -74,17 +75,7 @@ fn write(out: &Path, file: &[u8]) -> anyhow::Result<()> {
     if out == Path::new("-") {
         return text::bytes(file);
     }
-    let context = || format!("write {}", out.display());
-    let folder =
-        out.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let name = out.file_name().with_context(context)?.to_string_lossy();
-    let half = folder.join(format!(".{name}.{}.part", std::process::id()));
-    let written = std::fs::File::create(&half)
-        .and_then(|mut part| part.write_all(file).and_then(|()| part.sync_all()))
-        .and_then(|()| std::fs::rename(&half, out));
-    if written.is_err() {
-        // What is half-written goes; the error that matters is the one of the write.
-        let _ = std::fs::remove_file(&half);
-    }
-    written.with_context(context)
+    let part = Part::create(out)?;
+    part.file().write_all(file).with_context(|| format!("write {}", out.display()))?;
+    part.commit()
 }

@@ -1,5 +1,6 @@
 //! One file a subcommand, each with a `run` that returns how the program ends.
 
+pub(crate) mod catalog;
 pub(crate) mod completions;
 pub(crate) mod demo;
 pub(crate) mod get;

@@ -10,6 +10,10 @@ mod arguments;
 #[cfg(test)]
 mod books;
 #[cfg(test)]
+mod catalog;
+#[cfg(test)]
+mod catalog_engines;
+#[cfg(test)]
 mod conflicts;
 #[cfg(test)]
 mod get;
