@@ -21,3 +21,5 @@ mod inspect;
 mod run;
 #[cfg(test)]
 mod s3;
+#[cfg(test)]
+mod storm;
