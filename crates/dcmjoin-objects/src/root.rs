@@ -18,6 +18,9 @@ use crate::object::Object;
 /// A local file is read in pieces of this size, in bytes.
 const FILE_PIECE_BYTES: usize = 1 << 20;
 
+/// What is in memory as a whole goes to a store in one request up to this size, in bytes: parts cost
+/// a request each, but one request must end within its timeout.
+const ONE_REQUEST_BYTES_MAX: u64 = 64 << 20;
 /// An object that stands in the way is compared in pieces of this size, in bytes.
 pub(crate) const COMPARE_BYTES: u64 = 8 << 20;
 
@@ -131,7 +134,7 @@ impl Root {
         }
     }
 
-    /// Writes an object below, all of it or nothing.
+    /// Writes an object below, all of it or nothing; in parts where it is large.
     ///
     /// # Errors
     /// [`ErrorKind::Exists`] under [`PutMode::Create`] where an object stands there;
@@ -139,7 +142,16 @@ impl Root {
     /// that was tried again, and finds its own bytes there, is none of these: its first answer was
     /// lost.
     pub async fn put(&self, key: &str, segments: Vec<Bytes>, mode: PutMode) -> Result<(), Error> {
-        self.put_at(&self.path(key)?, segments.into_iter().collect(), &mode).await
+        let payload: PutPayload = segments.into_iter().collect();
+        let len = payload.content_length() as u64;
+        if self.folder.is_some() || len <= ONE_REQUEST_BYTES_MAX {
+            return self.put_at(&self.path(key)?, payload, &mode).await;
+        }
+        let mut writer = self.writer(key, len, mode).await?;
+        for segment in payload {
+            writer.push(segment).await?;
+        }
+        writer.finish().await
     }
 
     pub(crate) async fn put_at(
