@@ -22,13 +22,17 @@ const BACKOFF_MAX: Duration = Duration::from_secs(20);
 pub(crate) struct Attempts<'a> {
     client: &'a Client,
     failed: u32,
+    /// Of these, the ones after which the store asked for fewer requests.
+    throttled: u32,
     first_failure: Option<Instant>,
 }
 
 impl<'a> Attempts<'a> {
     pub(crate) fn new(client: &'a Client) -> Self {
-        client.retry_budget.earn();
-        Self { client, failed: 0, first_failure: None }
+        if client.is_remote() {
+            client.retry_budget.earn();
+        }
+        Self { client, failed: 0, throttled: 0, first_failure: None }
     }
 
     /// Waits until the request may be made, at first or again.
@@ -54,9 +58,11 @@ impl<'a> Attempts<'a> {
         self.failed += 1;
         self.client.went_wrong(error.kind);
         let first_failure = *self.first_failure.get_or_insert_with(Instant::now);
-        let at_end = match error.kind {
-            ErrorKind::Throttled => first_failure.elapsed() >= THROTTLED_MAX,
-            _ => self.failed >= ATTEMPTS_MAX,
+        let at_end = if error.kind == ErrorKind::Throttled {
+            self.throttled += 1;
+            first_failure.elapsed() >= THROTTLED_MAX
+        } else {
+            self.failed - self.throttled >= ATTEMPTS_MAX
         };
         if at_end || !error.kind.is_transient() {
             return Err(error);
@@ -109,6 +115,17 @@ mod tests {
         let (retries, took) = fail(ErrorKind::Throttled).await;
         assert!(retries > u64::from(ATTEMPTS_MAX), "{retries}");
         assert!((THROTTLED_MAX..THROTTLED_MAX + BACKOFF_MAX).contains(&took), "{took:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_failure_after_a_storm_is_tried_again() {
+        let client = Client::memory(Arc::new(Meter::default()));
+        let mut attempts = Attempts::new(&client);
+        let error = |kind| Error::new(Operation::Read, "p", kind, "d");
+        for _ in 0..ATTEMPTS_MAX {
+            attempts.after(error(ErrorKind::Throttled)).await.unwrap();
+        }
+        attempts.after(error(ErrorKind::Unavailable)).await.unwrap();
     }
 
     #[tokio::test(start_paused = true)]

@@ -98,10 +98,12 @@ impl Object {
         let hedge = Some(&self.client.stragglers).filter(|_| !self.client.is_throttled());
         let Some(_hedge) = hedge.and_then(Stragglers::hedge) else { return first.await };
         self.client.meter.hedge();
-        self.client.turn().await;
         // The first request holds its connection, so this one has another. Who loses is dropped,
         // and its connection with it.
-        let second = pin!(self.read_once(range));
+        let second = pin!(async {
+            self.client.turn().await;
+            self.read_once(range).await
+        });
         match select(first, second).await {
             Either::Left((Ok(read), _)) => Ok(read),
             Either::Left((Err(_), second)) => {

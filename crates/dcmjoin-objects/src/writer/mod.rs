@@ -5,8 +5,9 @@
 //! whole or not at all, and under the same conditions as with [`Root::put`].
 //!
 //! **On error and drop** what was written so far is removed: parts by a request of their own, a
-//! staged file at once. A process that is killed can remove nothing: a bucket's lifecycle rule for
-//! incomplete uploads (`AbortIncompleteMultipartUpload`) does that.
+//! staged file at once. A process that is killed can remove nothing, and an upload whose first answer
+//! was lost is unknown: a bucket's lifecycle rule for incomplete uploads
+//! (`AbortIncompleteMultipartUpload`) removes those.
 
 mod upload;
 
@@ -100,7 +101,7 @@ impl Writer {
     /// Without it a writer holds up to 80 MiB, more only for objects over 156 GiB.
     pub fn hold_at_most(&mut self, bytes: u64) {
         if let Sink::Upload(upload) = &mut self.sink {
-            upload.hold_at_most(bytes, self.len);
+            upload.hold_at_most(bytes);
         }
     }
 

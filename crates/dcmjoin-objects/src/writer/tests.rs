@@ -113,3 +113,15 @@ async fn a_large_file_is_written_like_a_small_one() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_large_body_is_put_in_parts() {
+    let root = Stores::default().open(&"memory://".parse().unwrap()).unwrap();
+    for (len, parts) in [(64 << 20, 0), ((64 << 20) + 1, 7)] {
+        root.put("x", pieces(len), PutMode::Replace).await.unwrap();
+        assert_eq!(root.object("x").await.unwrap().unwrap().size(), len);
+        assert_eq!(root.client.meter.requests().parts, parts);
+    }
+    let taken = root.put("x", pieces(65 << 20), PutMode::Create).await.unwrap_err();
+    assert_eq!(taken.kind, ErrorKind::Exists);
+}

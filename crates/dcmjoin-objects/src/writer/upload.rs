@@ -107,9 +107,9 @@ impl Upload {
         })
     }
 
-    pub(super) fn hold_at_most(&mut self, bytes: u64, len: u64) {
+    pub(super) fn hold_at_most(&mut self, bytes: u64) {
         if self.arrived.is_empty() && self.pending_bytes == 0 {
-            self.sizes = Sizes::new(len, bytes.min(HELD_BYTES));
+            self.sizes = Sizes::new(self.len, bytes.min(HELD_BYTES));
         }
     }
 

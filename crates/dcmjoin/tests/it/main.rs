@@ -29,3 +29,5 @@ mod resume;
 mod run;
 #[cfg(test)]
 mod s3;
+#[cfg(test)]
+mod storm;

@@ -12,7 +12,7 @@ const INSTANCES: usize = 100;
 /// Where a run puts its own records, with times in them.
 const RECORDS: &str = "_dcmjoin/";
 
-type Objects = BTreeMap<String, Vec<u8>>;
+pub(crate) type Objects = BTreeMap<String, Vec<u8>>;
 
 fn dcmjoin(args: &[&str]) -> Command {
     let mut command = program(env!("CARGO_BIN_EXE_dcmjoin"));
@@ -20,22 +20,22 @@ fn dcmjoin(args: &[&str]) -> Command {
     command
 }
 
-fn run(metadata: &str, images: &str, output: &str) -> Command {
+pub(crate) fn run(metadata: &str, images: &str, output: &str) -> Command {
     dcmjoin(&["run", "--metadata", metadata, "--images", images, "--output", output])
 }
 
-fn text(output: &Output) -> String {
+pub(crate) fn text(output: &Output) -> String {
     let both = [&output.stdout[..], &output.stderr[..]].concat();
     String::from_utf8_lossy(&both).into_owned()
 }
 
-fn succeed(command: &mut Command) {
+pub(crate) fn succeed(command: &mut Command) {
     let output = command.output().unwrap();
     assert!(output.status.success(), "{:?}: {}", output.status, text(&output));
 }
 
 /// Returns a folder with `metadata` and `images`.
-fn synthetic() -> TempDir {
+pub(crate) fn synthetic() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().to_str().unwrap();
     let count = INSTANCES.to_string();
@@ -44,7 +44,7 @@ fn synthetic() -> TempDir {
 }
 
 /// Returns the files of a folder and of those in it, by their paths with `/`.
-fn files(folder: &Path) -> Objects {
+pub(crate) fn files(folder: &Path) -> Objects {
     let mut found = Objects::new();
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
@@ -60,7 +60,7 @@ fn files(folder: &Path) -> Objects {
     found
 }
 
-fn upload(folder: &Path, bucket: &Bucket) {
+pub(crate) fn upload(folder: &Path, bucket: &Bucket) {
     for side in ["metadata", "images"] {
         for (name, body) in files(&folder.join(side)) {
             bucket.put(&format!("in/{side}/{name}"), body).unwrap();
@@ -68,7 +68,7 @@ fn upload(folder: &Path, bucket: &Bucket) {
     }
 }
 
-fn instances(objects: Objects) -> Objects {
+pub(crate) fn instances(objects: Objects) -> Objects {
     objects.into_iter().filter(|(key, _)| !key.starts_with(RECORDS)).collect()
 }
 
