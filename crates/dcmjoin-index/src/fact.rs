@@ -1,11 +1,12 @@
 //! Facts: one fixed-size record a half that was read.
 //!
 //! In memory and on disk a fact is seven words that sort as the facts do, so that sorting moves
-//! words and compares nothing else. Digests and fingerprints are random, so no compressor makes
-//! the records smaller.
+//! words and compares nothing else. Where only pairing is wanted, a [`BriefFact`](crate::BriefFact)
+//! is less than half as large.
 
 use crate::Error;
 use crate::fingerprint::Fingerprint;
+use crate::record::{Record, Relation};
 
 /// Offsets, lengths and places are kept in 48 bits: 256 TiB.
 const WIDE_BITS: u32 = 48;
@@ -54,18 +55,12 @@ pub struct Fact {
     pub outcome: Outcome,
 }
 
-/// A fact as words: fingerprint (2), digest (2), then archive (32 bits), offset, length, place (48
-/// bits each) and outcome (16 bits), from the high bits to the low ones.
-pub(crate) type Packed = [u64; 7];
-/// A fact's size in memory and on disk, in bytes.
-pub(crate) const FACT_BYTES: usize = size_of::<Packed>();
+impl Record for Fact {
+    /// Fingerprint (2 words), digest (2), then archive (32 bits), offset, length, place (48 bits
+    /// each) and outcome (16 bits), from the high bits to the low ones.
+    type Words = [u64; 7];
 
-impl Fact {
-    /// Returns the fact as words.
-    ///
-    /// # Errors
-    /// [`Error::Limit`] where an offset, a length or a place has more than 48 bits.
-    pub(crate) fn pack(&self) -> Result<Packed, Error> {
+    fn pack(&self) -> Result<Self::Words, Error> {
         let limit = 1 << WIDE_BITS;
         for (what, value) in [
             ("bytes before a member", self.offset),
@@ -87,8 +82,7 @@ impl Fact {
         ])
     }
 
-    /// Returns the fact of the words.
-    pub(crate) fn unpack(words: &Packed) -> Self {
+    fn unpack(words: &Self::Words) -> Self {
         let wide = |high: u64, low: u64| (u128::from(high) << 64) | u128::from(low);
         Self {
             fingerprint: Fingerprint(wide(words[0], words[1])),
@@ -99,6 +93,21 @@ impl Fact {
             place: words[6] >> 16,
             outcome: Outcome::from_bits(words[6]),
         }
+    }
+
+    fn relation(&self, next: &Self) -> Relation {
+        if self.fingerprint != next.fingerprint {
+            Relation::None
+        } else if self.digest != next.digest {
+            Relation::OtherBytes
+        } else {
+            Relation::SameBytes
+        }
+    }
+
+    /// The fact that tells what became of an instance is never left out.
+    fn is_kept(&self) -> bool {
+        self.outcome != Outcome::Open
     }
 }
 

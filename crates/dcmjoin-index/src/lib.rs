@@ -4,24 +4,29 @@
 //! - [`Fingerprint`]: 128 bits of a UID, by which halves are sorted and looked up. It never
 //!   decides alone: two UIDs may share one, and callers compare the UIDs themselves.
 //! - [`HeaderStore`]: headers, compressed, appended to a local file and read back by place.
-//! - [`Fact`], [`FactRuns`]: one fixed-size record a half that was read; partitioned on disk, sorted
-//!   once into groups of one fingerprint.
+//! - [`Fact`], [`BriefFact`], [`FactRuns`]: one fixed-size record a half that was read; partitioned
+//!   on disk, sorted once into groups of one fingerprint. Facts of one side tell all that the books
+//!   need; brief facts of both sides pair them without an index.
 //! - [`PairingIndex`]: the sealed headers, one slot each, and which slots an image has claimed; in
-//!   memory, or on disk where there are too many.
+//!   memory, or on disk where there are too many. A page of it is found by the fingerprint alone.
 //!
 //! All of it lives in a *spill folder* that goes with the run.
 
+mod brief_fact;
 mod fact;
 mod fact_runs;
 mod fingerprint;
 mod header_store;
 mod pairing_index;
+mod record;
 
+pub use brief_fact::{BriefFact, Halves};
 pub use fact::{Fact, Outcome};
 pub use fact_runs::{FactRuns, GROUP_FACTS_MAX, Groups};
 pub use fingerprint::{Fingerprint, digest};
 pub use header_store::{HeaderPlace, HeaderStore};
-pub use pairing_index::{PairingIndex, PairingIndexBuilder, Slot};
+pub use pairing_index::{PairingIndex, PairingIndexBuilder, Slot, Slots, Unclaimed};
+pub use record::{Record, Relation, Words};
 
 /// Why the spill folder's files cannot be used.
 #[derive(Debug, thiserror::Error)]

@@ -1,81 +1,58 @@
 //! Time and memory.
 
 use std::fs;
-use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use dcmjoin_index::{Error, Fingerprint, PairingIndex};
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+use rustix::time::{ClockId, clock_gettime};
 use serde_json::{Value, json};
 
-use super::uids::{LOT, Uids, mixed, uid};
-
-/// Lots of probes that are measured.
-const PROBE_LOTS: u64 = 128;
-
-/// Of the clock in `/proc/self/stat`, on all of Linux' usual machines.
-const TICKS_PER_SECOND: f64 = 100.0;
-
-/// What was spent by phase.
-#[derive(Default)]
-pub(crate) struct Phases(Vec<Phase>);
-
-#[derive(Default)]
-struct Phase {
-    name: &'static str,
-    spent: Duration,
-    /// Of all cores: what the phase costs where others use them too.
-    cpu_ticks: u64,
-    /// The most memory of the process up to the phase's end.
-    memory_peak_bytes: u64,
+/// Time that passed, and time that processors spent.
+#[derive(Debug, Default, Clone, Copy)]
+pub(crate) struct Spent {
+    pub(crate) wall: Duration,
+    pub(crate) cpu: Duration,
 }
 
-impl Phases {
-    pub(crate) fn measure<T>(&mut self, name: &'static str, work: impl FnOnce() -> T) -> T {
-        let (begin, cpu_ticks) = (Instant::now(), cpu_ticks());
-        let made = work();
-        let spent = begin.elapsed();
-        let at = self.0.iter().position(|phase| phase.name == name).unwrap_or_else(|| {
-            self.0.push(Phase { name, ..Phase::default() });
-            self.0.len() - 1
-        });
-        let phase = &mut self.0[at];
-        phase.spent += spent;
-        phase.cpu_ticks += self::cpu_ticks() - cpu_ticks;
-        phase.memory_peak_bytes = memory_peak_bytes();
-        made
+impl Spent {
+    pub(crate) fn add(&mut self, other: Self) {
+        self.wall += other.wall;
+        self.cpu += other.cpu;
     }
 
-    pub(crate) fn seconds(&self) -> f64 {
-        self.0.iter().map(|phase| phase.spent.as_secs_f64()).sum()
-    }
-
-    pub(crate) fn cpu_seconds(&self) -> f64 {
-        self.0.iter().map(|phase| phase.cpu_ticks as f64 / TICKS_PER_SECOND).sum()
-    }
-
-    pub(crate) fn by_name(&self) -> Value {
-        let figures = |phase: &Phase| {
-            json!({
-                "seconds": phase.spent.as_secs_f64(),
-                "cpu_seconds": phase.cpu_ticks as f64 / TICKS_PER_SECOND,
-                "memory_peak_bytes": phase.memory_peak_bytes,
-            })
-        };
-        self.0.iter().map(|phase| (phase.name.to_owned(), figures(phase))).collect()
+    pub(crate) fn json(self) -> Value {
+        json!({ "seconds": self.wall.as_secs_f64(), "cpu_seconds": self.cpu.as_secs_f64() })
     }
 }
 
-/// Returns the processor time of all threads so far (`utime` and `stime`), or 0 where the system
-/// does not tell.
-fn cpu_ticks() -> u64 {
-    let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    let after_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
-    after_name
-        .split_whitespace()
-        .skip(11)
-        .take(2)
-        .filter_map(|ticks| ticks.parse::<u64>().ok())
-        .sum()
+/// Measures what all threads of the process spend.
+pub(crate) fn process<T>(work: impl FnOnce() -> T) -> (T, Spent) {
+    measured(ClockId::ProcessCPUTime, work)
+}
+
+/// Measures what this thread spends.
+pub(crate) fn thread<T>(work: impl FnOnce() -> T) -> (T, Spent) {
+    measured(ClockId::ThreadCPUTime, work)
+}
+
+fn measured<T>(clock: ClockId, work: impl FnOnce() -> T) -> (T, Spent) {
+    let (begin, cpu) = (Instant::now(), cpu_time(clock));
+    let made = work();
+    (made, Spent { wall: begin.elapsed(), cpu: cpu_time(clock).saturating_sub(cpu) })
+}
+
+fn cpu_time(clock: ClockId) -> Duration {
+    let time = clock_gettime(clock);
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+}
+
+/// Lets all threads of the process run on one processor only: the first that it may use.
+pub(crate) fn keep_to_one_processor() -> rustix::io::Result<()> {
+    let allowed = sched_getaffinity(None)?;
+    let mut one = CpuSet::new();
+    let first = (0..CpuSet::MAX_CPU).find(|&number| allowed.is_set(number));
+    first.into_iter().for_each(|number| one.set(number));
+    sched_setaffinity(None, &one)
 }
 
 /// Returns the most memory that the process has had so far (`VmHWM`), or 0 where the system does
@@ -87,26 +64,9 @@ pub(crate) fn memory_peak_bytes() -> u64 {
     kib.unwrap_or(0) << 10
 }
 
-/// Returns the nanoseconds of a probe by a random fingerprint of the index, on one thread: one at
-/// a time, and in lots.
-pub(crate) fn probe_ns(uids: &Uids, index: &PairingIndex) -> Result<(f64, f64), Error> {
-    let (mut singly, mut in_lots) = (Duration::ZERO, Duration::ZERO);
-    let mut found = Vec::with_capacity(LOT as usize);
-    for lot in 0..PROBE_LOTS {
-        let number = |n| mixed(2 * lot * LOT + n) % uids.pairs();
-        let lot: Vec<_> = (0..2 * LOT).map(|n| Fingerprint::of(&uid(number(n)))).collect();
-        // Different halves, so that neither finds in the cache what the other fetched.
-        let (one, other) = lot.split_at(LOT as usize);
-        let begin = Instant::now();
-        for &fingerprint in one {
-            black_box(index.probe(fingerprint)?);
-        }
-        singly += begin.elapsed();
-        let begin = Instant::now();
-        index.probe_all(other, &mut found)?;
-        black_box(&found);
-        in_lots += begin.elapsed();
-    }
-    let each = |spent: Duration| spent.as_secs_f64() * 1e9 / (PROBE_LOTS * LOT) as f64;
-    Ok((each(singly), each(in_lots)))
+/// Returns the system's load of the last minute, or 0 where it does not tell: with more than one a
+/// processor, times are upper bounds.
+pub(crate) fn load() -> f64 {
+    let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    load.split_whitespace().next().and_then(|load| load.parse().ok()).unwrap_or_default()
 }

@@ -1,84 +1,93 @@
 //! Text UIDs of both sides: half random numbers under 2.25, half long vendor-like ones; the images
-//! in another order than the headers, and 98 of 100 with a header.
+//! in another order than the headers. 98 of 100 halves have a partner, 1 of 1,000 is a repeat.
 
-use std::cell::Cell;
-use std::time::{Duration, Instant};
+use dcmjoin_model::{Half, Uid};
 
-use dcmjoin_model::Uid;
-
-/// UIDs made at once: few enough to stay in the cache, as those of a member just read are.
-pub(crate) const LOT: u64 = 1 << 14;
-/// Instances in 100 that have both halves.
+/// Halves in 100 that have a partner.
 const MATCHES_IN_100: u64 = 98;
+/// One in so many halves of a side is a repeat of an earlier one.
+const REPEATS_ONE_IN: u64 = 1_000;
 
-pub(crate) struct Uids {
+/// Which halves there are: as many headers as images.
+pub(crate) struct Population {
     pairs: u64,
     stride: u64,
-    spent: Cell<Duration>,
 }
 
-/// Which half of the instances' list a number is of.
-#[derive(Clone, Copy)]
-pub(crate) enum Side {
-    Headers,
-    Images,
+/// One half.
+pub(crate) struct Seen {
+    /// The number of its instance.
+    pub(crate) instance: u64,
+    pub(crate) uid: Uid,
+    /// Of its bytes.
+    pub(crate) digest: u128,
 }
 
-impl Uids {
+/// What a join of both sides counts.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Counts {
+    pub(crate) paired: u64,
+    pub(crate) headers_unpaired: u64,
+    pub(crate) images_unpaired: u64,
+    pub(crate) headers_duplicate: u64,
+    pub(crate) images_duplicate: u64,
+    pub(crate) conflicts: u64,
+}
+
+impl Population {
     pub(crate) fn new(pairs: u64) -> Self {
         // Steps of about the golden ratio that share no factor with the count visit all numbers.
         let mut stride = (pairs as f64 * 0.618) as u64 | 1;
         while gcd(stride, pairs) != 1 {
             stride += 2;
         }
-        Self { pairs, stride, spent: Cell::default() }
+        Self { pairs, stride }
     }
 
-    pub(crate) fn matches(&self) -> u64 {
+    /// Returns the halves of one side.
+    pub(crate) fn pairs(&self) -> u64 {
+        self.pairs
+    }
+
+    fn matches(&self) -> u64 {
         self.pairs / 100 * MATCHES_IN_100 + self.pairs % 100 * MATCHES_IN_100 / 100
     }
 
-    /// Returns the number of the instance whose image comes at a position.
-    pub(crate) fn image_at(&self, position: u64) -> u64 {
-        let step = u128::from(position) * u128::from(self.stride);
-        let number = (step % u128::from(self.pairs)) as u64;
-        // What has no header is an instance beyond the headers' list.
-        if number < self.matches() { number } else { self.pairs + number }
+    fn distinct(&self) -> u64 {
+        self.pairs - self.pairs / REPEATS_ONE_IN
     }
 
-    /// Calls `each` with one lot of UIDs after the other: instance numbers and UIDs, in one part
-    /// for each thread.
-    pub(crate) fn each_lot<E>(
-        &self,
-        side: Side,
-        threads: usize,
-        mut each: impl FnMut(&[Vec<(u64, Uid)>]) -> Result<(), E>,
-    ) -> Result<(), E> {
-        for first in (0..self.pairs).step_by(LOT as usize) {
-            let begin = Instant::now();
-            let count = LOT.min(self.pairs - first);
-            let part = count.div_ceil(threads as u64);
-            let make = |thread: u64| {
-                let numbers = first + thread * part..first + ((thread + 1) * part).min(count);
-                let number = |position| match side {
-                    Side::Headers => position,
-                    Side::Images => self.image_at(position),
-                };
-                numbers.map(number).map(|number| (number, uid(number))).collect::<Vec<_>>()
-            };
-            let parts: Vec<_> = (0..threads as u64).map(make).collect();
-            self.spent.set(self.spent.get() + begin.elapsed());
-            each(&parts)?;
+    pub(crate) fn expected(&self) -> Counts {
+        let repeats = self.pairs - self.distinct();
+        let unpaired = self.distinct() - self.matches();
+        Counts {
+            paired: self.matches(),
+            headers_unpaired: unpaired,
+            images_unpaired: unpaired,
+            headers_duplicate: repeats,
+            images_duplicate: repeats,
+            // Every other repeat of an image has other bytes.
+            conflicts: repeats / 2,
         }
-        Ok(())
     }
 
-    pub(crate) fn seconds(&self) -> f64 {
-        self.spent.get().as_secs_f64()
-    }
-
-    pub(crate) fn pairs(&self) -> u64 {
-        self.pairs
+    /// Returns the half at a position of a side.
+    pub(crate) fn at(&self, half: Half, position: u64) -> Seen {
+        let number = match half {
+            Half::Metadata => position,
+            Half::Image => {
+                let step = u128::from(position) * u128::from(self.stride);
+                (step % u128::from(self.pairs)) as u64
+            }
+        };
+        let repeated = number.checked_sub(self.distinct());
+        let number = repeated.unwrap_or(number);
+        // What has no header is an instance beyond the headers' list.
+        let is_alone = half == Half::Image && number >= self.matches();
+        let instance = if is_alone { self.pairs + number } else { number };
+        let is_other = half == Half::Image && repeated.is_some_and(|number| number % 2 == 1);
+        let digest = u128::from(mixed(instance ^ u64::from(is_other) << 63)) << 64;
+        Seen { instance, uid: uid(instance), digest }
     }
 }
 
@@ -95,7 +104,7 @@ pub(crate) fn mixed(number: u64) -> u64 {
 }
 
 /// Returns the UID of an instance: unique by its number or by 128 mixed bits of it.
-pub(crate) fn uid(number: u64) -> Uid {
+fn uid(number: u64) -> Uid {
     let (high, low) = (mixed(number), mixed(!number));
     let text = if number.is_multiple_of(2) {
         format!("2.25.{}", (u128::from(high) << 64) | u128::from(low))

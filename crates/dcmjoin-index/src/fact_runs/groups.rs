@@ -4,60 +4,70 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
-use super::Partitions;
-use super::shard::Shard;
-use super::sort::sorted;
-use crate::Error;
-use crate::fact::{Fact, Outcome, Packed};
+use dcmjoin_model::Half;
 
-/// Facts of one fingerprint after which repeats of the same bytes are counted and no longer kept;
-/// after twice as many, other bytes are too. Only what somebody made up comes near.
+use super::Partitions;
+use crate::Error;
+use crate::brief_fact::BriefFact;
+use crate::fact::Fact;
+use crate::record::{Record, Relation, SIDES};
+
+/// Facts of one fingerprint and side after which repeats of the same bytes are counted and no
+/// longer kept; after twice as many, other bytes are too. Only what somebody made up comes near.
 pub const GROUP_FACTS_MAX: usize = 1 << 16;
-/// Threads that read and sort: whoever walks through the groups is seldom faster than two.
-const SORTERS: usize = 2;
 
 /// The sorted facts, a group a fingerprint.
 #[derive(Debug)]
-pub struct Groups {
-    chunks: Chunks,
-    chunk: std::vec::IntoIter<Packed>,
-    omitted: u64,
+pub struct Groups<R: Record = Fact> {
+    chunks: Chunks<R>,
+    chunk: Vec<R::Words>,
+    at: usize,
+    omitted: [u64; SIDES],
     facts_max: usize,
 }
 
 /// Sorted facts of one partition, and whether they are its last.
-type Chunk = Result<(Vec<Packed>, bool), Error>;
+type Chunk<R> = Result<(Vec<<R as Record>::Words>, bool), Error>;
 
+/// Partitions in order, sorted by threads that take turns.
 #[derive(Debug)]
-enum Chunks {
-    Memory { shards: std::vec::IntoIter<Shard>, all_bits: u32, partition: usize },
-    Disk { sorters: Vec<Receiver<Chunk>>, partition: usize, partitions: usize },
+struct Chunks<R: Record> {
+    sorters: Vec<Sorter<R>>,
+    partition: usize,
+    partitions: usize,
 }
 
-impl Groups {
-    pub(super) fn in_memory(shards: Vec<Shard>, all_bits: u32) -> Self {
-        Self::of(Chunks::Memory { shards: shards.into_iter(), all_bits, partition: 0 })
-    }
+#[derive(Debug)]
+struct Sorter<R: Record> {
+    chunks: Receiver<Chunk<R>>,
+    /// A chunk that is done with: its memory is used again.
+    spent: SyncSender<Vec<R::Words>>,
+}
 
-    pub(super) fn on_disk(partitions: Partitions) -> Result<Self, Error> {
+impl<R: Record> Groups<R> {
+    pub(super) fn of(partitions: Partitions, sorters: usize) -> Result<Self, Error> {
         let partitions = Arc::new(partitions);
-        let mut sorters = Vec::with_capacity(SORTERS);
-        for first in 0..SORTERS {
+        let step = sorters.max(1);
+        let sorters = (0..step).map(|first| {
             // Nothing waits in the channel: a sorter has one partition in hand, and no more.
-            let (chunks, receiver) = sync_channel(0);
+            let (send, chunks) = sync_channel(0);
+            let (spent, unused) = sync_channel(1);
             let partitions = Arc::clone(&partitions);
             thread::Builder::new()
                 .name(format!("sort-facts-{first}"))
-                .spawn(move || sort_every(&partitions, first, &chunks))
+                .spawn(move || sort_every::<R>(&partitions, first, step, &send, &unused))
                 .map_err(Error::io("start a thread to sort"))?;
-            sorters.push(receiver);
-        }
-        let partitions = partitions.extents.len();
-        Ok(Self::of(Chunks::Disk { sorters, partition: 0, partitions }))
-    }
-
-    fn of(chunks: Chunks) -> Self {
-        Self { chunks, chunk: Vec::new().into_iter(), omitted: 0, facts_max: GROUP_FACTS_MAX }
+            Ok(Sorter { chunks, spent })
+        });
+        let sorters = sorters.collect::<Result<_, Error>>()?;
+        let partitions = partitions.count();
+        Ok(Self {
+            chunks: Chunks { sorters, partition: 0, partitions },
+            chunk: Vec::new(),
+            at: 0,
+            omitted: [0; SIDES],
+            facts_max: GROUP_FACTS_MAX,
+        })
     }
 
     /// Puts the facts of the next fingerprint into `group`, in order; false at the end.
@@ -68,42 +78,46 @@ impl Groups {
     /// # Errors
     /// [`Error::Io`] where the disk fails or is full, [`Error::Damaged`] where it gives other bytes
     /// than were written. There is no going on after an error.
-    pub fn next_group(&mut self, group: &mut Vec<Fact>) -> Result<bool, Error> {
+    pub fn next_group(&mut self, group: &mut Vec<R>) -> Result<bool, Error> {
         group.clear();
-        self.omitted = 0;
+        self.omitted = [0; SIDES];
+        let mut side_from = 0;
         loop {
-            let Some(words) = self.chunk.as_slice().first() else {
-                match self.chunks.next()? {
-                    Some(chunk) => self.chunk = chunk.into_iter(),
-                    None => return Ok(!group.is_empty()),
+            let Some(words) = self.chunk.get(self.at) else {
+                self.at = 0;
+                if self.chunks.next(&mut self.chunk)? {
+                    continue;
                 }
-                continue;
+                return Ok(!group.is_empty());
             };
-            let fact = Fact::unpack(words);
+            let fact = R::unpack(words);
             if let Some(last) = group.last() {
-                if last.fingerprint != fact.fingerprint {
-                    return Ok(true);
+                let relation = last.relation(&fact);
+                match relation {
+                    Relation::None => return Ok(true),
+                    Relation::OtherSide => side_from = group.len(),
+                    Relation::OtherBytes | Relation::SameBytes => {}
                 }
-                if self.is_beyond(group.len(), last, &fact) {
-                    self.omitted += 1;
-                    self.chunk.next();
+                if self.is_beyond(group.len() - side_from, relation) && !fact.is_kept() {
+                    self.omitted[fact.side()] += 1;
+                    self.at += 1;
                     continue;
                 }
             }
             group.push(fact);
-            self.chunk.next();
+            self.at += 1;
         }
     }
 
-    fn is_beyond(&self, kept: usize, last: &Fact, fact: &Fact) -> bool {
-        let max = if fact.digest == last.digest { self.facts_max } else { 2 * self.facts_max };
-        kept >= max && fact.outcome == Outcome::Open
+    fn is_beyond(&self, kept: usize, relation: Relation) -> bool {
+        let is_same = relation == Relation::SameBytes;
+        kept >= if is_same { self.facts_max } else { 2 * self.facts_max }
     }
 
     /// Returns how many facts of the last group were left out of it: to be counted as duplicates.
     #[must_use]
     pub fn omitted(&self) -> u64 {
-        self.omitted
+        self.omitted.iter().sum()
     }
 
     #[cfg(test)]
@@ -112,11 +126,28 @@ impl Groups {
     }
 }
 
-/// Sorts every [`SORTERS`]th partition, until nobody wants more.
-fn sort_every(partitions: &Partitions, first: usize, chunks: &SyncSender<Chunk>) {
-    for number in (first..partitions.extents.len()).step_by(SORTERS) {
-        let sorted = partitions.sort(number, &mut |chunk| chunks.send(Ok((chunk, false))).is_ok());
-        let end = sorted.map(|()| (Vec::new(), true));
+impl Groups<BriefFact> {
+    /// Returns how many facts of one side of the last group were left out of it.
+    #[must_use]
+    pub fn omitted_of(&self, half: Half) -> u64 {
+        self.omitted[usize::from(half == Half::Image)]
+    }
+}
+
+/// Sorts every `step`th partition, until nobody wants more.
+fn sort_every<R: Record>(
+    partitions: &Partitions,
+    first: usize,
+    step: usize,
+    chunks: &SyncSender<Chunk<R>>,
+    unused: &Receiver<Vec<R::Words>>,
+) {
+    let mut bytes = Vec::new();
+    for number in (first..partitions.count()).step_by(step) {
+        let room = unused.try_recv().unwrap_or_default();
+        let mut send = |chunk| chunks.send(Ok((chunk, false))).is_ok();
+        let end = partitions.sort(number, &mut bytes, room, &mut send);
+        let end = end.map(|()| (Vec::new(), true));
         let failed = end.is_err();
         if chunks.send(end).is_err() || failed {
             return;
@@ -124,34 +155,22 @@ fn sort_every(partitions: &Partitions, first: usize, chunks: &SyncSender<Chunk>)
     }
 }
 
-impl Chunks {
-    fn next(&mut self) -> Result<Option<Vec<Packed>>, Error> {
-        match self {
-            Self::Memory { shards, all_bits, partition } => {
-                while let Some(shard) = shards.as_slice().first() {
-                    if *partition < shard.partitions() {
-                        let facts = shard.in_memory(*partition);
-                        *partition += 1;
-                        return Ok(Some(sorted(facts, *all_bits)));
-                    }
-                    shards.next();
-                    *partition = 0;
-                }
-                Ok(None)
+impl<R: Record> Chunks<R> {
+    /// Puts the next sorted facts in the place of those before; none, and false, at the end.
+    fn next(&mut self, chunk: &mut Vec<R::Words>) -> Result<bool, Error> {
+        while self.partition < self.partitions {
+            let sorter = &self.sorters[self.partition % self.sorters.len()];
+            // A sorter goes early only after an error, or by a panic.
+            let gone = |_| Error::io("sort")(std::io::ErrorKind::BrokenPipe.into());
+            let (next, is_last) = sorter.chunks.recv().map_err(gone)??;
+            if !is_last {
+                // A sorter that has room already, or is done, needs no more.
+                let _ = sorter.spent.try_send(std::mem::replace(chunk, next));
+                return Ok(true);
             }
-            Self::Disk { sorters, partition, partitions } => {
-                while partition < partitions {
-                    let received = sorters[*partition % SORTERS].recv();
-                    // A sorter goes early only after an error, or by a panic.
-                    let gone = |_| Error::io("sort")(std::io::ErrorKind::BrokenPipe.into());
-                    let (chunk, is_last) = received.map_err(gone)??;
-                    if !is_last {
-                        return Ok(Some(chunk));
-                    }
-                    *partition += 1;
-                }
-                Ok(None)
-            }
+            self.partition += 1;
         }
+        chunk.clear();
+        Ok(false)
     }
 }

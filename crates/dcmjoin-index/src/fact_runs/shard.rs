@@ -4,12 +4,13 @@ use std::path::Path;
 
 use super::spill_file::{Extent, SpillFile};
 use crate::Error;
-use crate::fact::Packed;
+use crate::record::Words;
 
-/// Partitions of `capacity` facts each; of each, the last `filled` are in memory.
+/// Partitions with room for `capacity` bytes each; of each, the last `filled` bytes are in memory
+/// and those before them in extents.
 #[derive(Debug)]
 pub(super) struct Shard {
-    block: Vec<Packed>,
+    block: Vec<u8>,
     capacity: usize,
     filled: Vec<usize>,
     extents: Vec<Vec<Extent>>,
@@ -21,7 +22,7 @@ impl Shard {
     pub(super) fn new(bits: u32, capacity: usize) -> Self {
         Self {
             // Zeroed memory is not touched, and does not count, before it is written to.
-            block: vec![[0; 7]; capacity << bits],
+            block: vec![0; capacity << bits],
             capacity,
             filled: vec![0; 1 << bits],
             extents: vec![Vec::new(); 1 << bits],
@@ -38,17 +39,24 @@ impl Shard {
         self.file.as_ref().map_or(0, SpillFile::bytes)
     }
 
-    pub(super) fn push(
+    /// Returns true where facts went to disk.
+    pub(super) fn is_on_disk(&self) -> bool {
+        self.file.is_some()
+    }
+
+    /// Adds a fact, of a size that the capacity is a multiple of.
+    pub(super) fn push<W: Words>(
         &mut self,
-        fact: Packed,
+        fact: &W,
         partition: usize,
         folder: &Path,
     ) -> Result<(), Error> {
         if self.filled[partition] == self.capacity {
             self.write(partition, folder)?;
         }
-        self.block[partition * self.capacity + self.filled[partition]] = fact;
-        self.filled[partition] += 1;
+        let at = partition * self.capacity + self.filled[partition];
+        fact.write(&mut self.block[at..at + W::BYTES]);
+        self.filled[partition] += W::BYTES;
         self.len += 1;
         Ok(())
     }
@@ -59,38 +67,47 @@ impl Shard {
             none => none.insert(SpillFile::create(folder)?),
         };
         let from = partition * self.capacity;
-        let facts = &self.block[from..from + self.filled[partition]];
-        self.extents[partition].push(file.append(facts)?);
+        let bytes = &self.block[from..from + self.filled[partition]];
+        self.extents[partition].push(file.append(bytes)?);
         self.filled[partition] = 0;
         Ok(())
     }
 
-    /// Returns the number of partitions.
-    pub(super) fn partitions(&self) -> usize {
-        self.filled.len()
-    }
-
-    /// Returns the facts of a partition that are in memory.
-    pub(super) fn in_memory(&self, partition: usize) -> &[Packed] {
-        &self.block[partition * self.capacity..][..self.filled[partition]]
-    }
-
-    /// Writes what is in memory; returns where the facts of each partition are.
-    pub(super) fn into_disk(
-        mut self,
-        folder: &Path,
-    ) -> Result<(SpillFile, Vec<Vec<Extent>>), Error> {
-        for partition in 0..self.partitions() {
+    /// Writes what is in memory, and gives the memory back.
+    pub(super) fn flush(&mut self, folder: &Path) -> Result<(), Error> {
+        for partition in 0..self.filled.len() {
             if self.filled[partition] > 0 {
                 self.write(partition, folder)?;
             }
         }
-        let file = self.file.take().map_or_else(|| SpillFile::create(folder), Ok)?;
-        Ok((file, self.extents))
+        self.block = Vec::new();
+        Ok(())
+    }
+
+    /// Returns the bytes of a partition's facts.
+    pub(super) fn bytes_of(&self, partition: usize) -> usize {
+        let on_disk: usize = self.extents[partition].iter().map(|extent| extent.bytes()).sum();
+        on_disk + self.filled[partition]
+    }
+
+    /// Returns where a partition's facts are on disk: nowhere, where all are in memory.
+    pub(super) fn on_disk(&self, partition: usize) -> Option<(&SpillFile, &[Extent])> {
+        Some((self.file.as_ref()?, &self.extents[partition]))
+    }
+
+    /// Returns the facts of a partition that are in memory.
+    pub(super) fn in_memory(&self, partition: usize) -> &[u8] {
+        let from = partition * self.capacity;
+        self.block.get(from..from + self.filled[partition]).unwrap_or_default()
     }
 
     #[cfg(test)]
     pub(super) fn flip_a_bit_at(&self, offset: u64) {
         self.file.as_ref().unwrap().flip_a_bit_at(offset);
+    }
+
+    #[cfg(all(test, target_os = "linux"))]
+    pub(super) fn fill_the_disk(&mut self) {
+        self.file = Some(SpillFile::on_a_full_disk());
     }
 }

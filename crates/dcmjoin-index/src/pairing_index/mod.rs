@@ -1,59 +1,57 @@
 //! The sealed headers: which fingerprints there are, where each header lies, and which an image
 //! has claimed.
 //!
-//! Fingerprints come sorted out of the merge, so the index is a sorted array of records of 14
-//! bytes, and a directory: for each value of the upper bits of a fingerprint, where its bucket of
-//! records begins. What the directory implies is not stored again: 64 bits after the first 16 are,
-//! so 80 of 128 bits are compared. Headers that share them have neighbouring slots, and callers
-//! compare UIDs in any case. Together it takes 15 bytes a header.
+//! Fingerprints are spread evenly, so the upper bits of one say on which *page* its record is. A page
+//! in memory is a cache line of six records, and a probe waits for memory once. A record has ten
+//! bytes: a place, and 31 bits of the fingerprint that the page does not imply. Pages are filled by
+//! two thirds; what finds no room on its page, one header in 17, is in a list beside them, and the
+//! page says where. Together that is 16 bytes a header.
 //!
-//! Where that is more memory than there is to be, the records are in a file, in larger buckets, of
-//! which a probe reads one and checks its checksum; 0.3 bytes a header remain in memory.
+//! Where that is more memory than there is to be, the same pages are in a file, larger ones, of
+//! which a probe reads one and checks its checksum; 0.2 bytes a header remain in memory.
+//!
+//! At a billion headers 59 bits of a fingerprint are compared, which decides nothing: one probe in
+//! 500 million (27 million on disk) finds a header of another UID, and callers compare UIDs in any
+//! case. Whoever plants fingerprints that share a page makes the list longer; it is in order, and
+//! searched by bisection.
 
 mod builder;
-mod records;
+mod overflow;
+mod page;
+mod slots;
 #[cfg(test)]
 mod tests;
 
-use std::fs::File;
 use std::hint::black_box;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 pub use self::builder::PairingIndexBuilder;
-use self::records::{RECORD_BYTES, Records, check, place, read, slice};
+use self::overflow::Overflow;
+use self::page::{LEAF_BYTES, LINE_BYTES, Pages};
+pub use self::slots::{Slot, Slots, Unclaimed};
 use crate::Error;
 use crate::fingerprint::Fingerprint;
 use crate::header_store::HeaderPlace;
 
-/// The number of a header in the index.
-pub type Slot = usize;
-
-/// The upper bits that no record holds: there are at least as many buckets.
-const BUCKET_BITS_MIN: u32 = 16;
-/// Records in a bucket above which it is bisected: only where fingerprints are not spread evenly.
-/// Twice what is usual on disk, so that a bucket's checksum is as good as always checked.
-const SCAN_MAX: usize = 256;
 /// Probes in flight at once: more than memory can serve at once, few enough for the first cache.
 const LOT: usize = 32;
 
-fn bucket_of(fingerprint: Fingerprint, bits: u32) -> usize {
-    (fingerprint.0 >> (u128::BITS - bits)) as usize
-}
-
-fn check_of(fingerprint: Fingerprint) -> u64 {
-    (fingerprint.0 >> (u64::BITS - BUCKET_BITS_MIN)) as u64
+/// Returns the page of a fingerprint, and the 31 bits that follow those that name it. Both grow with
+/// the fingerprint.
+#[inline]
+fn page_and_check(fingerprint: Fingerprint, pages: usize) -> (usize, u32) {
+    let scaled = (fingerprint.0 >> u64::BITS) * pages as u128;
+    ((scaled >> u64::BITS) as usize, (scaled as u64 >> 33) as u32)
 }
 
 /// The sealed headers.
 #[derive(Debug)]
 pub struct PairingIndex {
-    bits: u32,
-    /// The first slot of each bucket, and the end of the last.
-    starts: Vec<u32>,
-    /// Of each bucket on disk.
-    checksums: Vec<u32>,
-    records: Records,
+    page_count: usize,
+    pages: Pages,
+    overflow: Overflow,
+    /// A bit for each slot; the bits of free ones are set.
     claimed: Vec<AtomicU64>,
     len: usize,
 }
@@ -74,107 +72,94 @@ impl PairingIndex {
     /// Returns the bytes that the index takes in memory.
     #[must_use]
     pub fn memory_bytes(&self) -> u64 {
-        let records = if self.is_on_disk() { 0 } else { self.len * RECORD_BYTES };
-        (records + 4 * (self.starts.len() + self.checksums.len()) + 8 * self.claimed.len()) as u64
+        let claimed = size_of_val(self.claimed.as_slice());
+        let pages = if self.is_on_disk() { 0 } else { self.page_count * LINE_BYTES };
+        let overflow = if self.is_on_disk() { 0 } else { self.overflow.bytes() };
+        (claimed + pages + overflow) as u64
     }
 
     /// Returns the bytes that the index takes on disk.
     #[must_use]
     pub fn disk_bytes(&self) -> u64 {
-        if self.is_on_disk() { (self.len * RECORD_BYTES) as u64 } else { 0 }
+        let bytes = self.page_count * LEAF_BYTES + self.overflow.bytes();
+        if self.is_on_disk() { bytes as u64 } else { 0 }
     }
 
     /// Returns true where the records are on disk.
     #[must_use]
     pub fn is_on_disk(&self) -> bool {
-        matches!(self.records, Records::Disk(_))
+        matches!(self.pages, Pages::Disk(_))
     }
 
-    /// Returns the slots of the headers with this fingerprint: mostly none or one.
+    /// Returns the slots of the headers with this fingerprint, as far as it is compared: mostly none
+    /// or one.
     ///
     /// # Errors
     /// [`Error::Io`] or [`Error::Damaged`], where the records are on disk.
-    pub fn probe(&self, fingerprint: Fingerprint) -> Result<Range<Slot>, Error> {
-        let bucket = bucket_of(fingerprint, self.bits);
-        self.find(bucket, &self.slots_of(bucket), check_of(fingerprint))
+    #[inline]
+    pub fn probe(&self, fingerprint: Fingerprint) -> Result<Slots, Error> {
+        let (page, check) = page_and_check(fingerprint, self.page_count);
+        let first = page * self.pages.records_each();
+        let found = self.pages.find(page, check)?;
+        let overflow = match found.overflow {
+            None => 0..0,
+            Some(from) => self.overflowing(from, page, check)?,
+        };
+        Ok(Slots { on_page: first + found.start..first + found.end, overflow })
+    }
+
+    #[cold]
+    fn overflowing(&self, from: u32, page: usize, check: u32) -> Result<Range<Slot>, Error> {
+        let first = self.slots_on_pages();
+        let found = self.overflow.find(from as usize, page, check)?;
+        Ok(first + found.start..first + found.end)
     }
 
     /// Probes for many fingerprints; puts the slots of each into `found`.
     ///
-    /// In memory this takes a third of the time of single probes: a probe waits for memory twice,
-    /// and those of a lot wait together.
+    /// In memory this takes less time than single probes: those of a lot wait together.
     ///
     /// # Errors
     /// [`Error::Io`] or [`Error::Damaged`], where the records are on disk.
     pub fn probe_all(
         &self,
         fingerprints: &[Fingerprint],
-        found: &mut Vec<Range<Slot>>,
+        found: &mut Vec<Slots>,
     ) -> Result<(), Error> {
         found.clear();
         for lot in fingerprints.chunks(LOT) {
-            let mut slots = [const { 0..0 }; LOT];
-            for (slots, &fingerprint) in slots.iter_mut().zip(lot) {
-                *slots = self.slots_of(bucket_of(fingerprint, self.bits));
+            if let Pages::Memory(lines) = &self.pages {
+                for &fingerprint in lot {
+                    let (page, _) = page_and_check(fingerprint, self.page_count);
+                    // Read for nothing but to have the page in the cache when its turn comes.
+                    black_box(lines[page].glimpse());
+                }
             }
-            if let Records::Memory(records) = &self.records {
-                let first = |slots: &Range<Slot>| records.get(slots.start * RECORD_BYTES).copied();
-                // Read for nothing but to have the bucket in the cache when its turn comes.
-                black_box(slots.each_ref().map(first));
-            }
-            for (slots, &fingerprint) in slots.iter().zip(lot) {
-                let bucket = bucket_of(fingerprint, self.bits);
-                found.push(self.find(bucket, slots, check_of(fingerprint))?);
+            for &fingerprint in lot {
+                found.push(self.probe(fingerprint)?);
             }
         }
         Ok(())
     }
 
-    fn slots_of(&self, bucket: usize) -> Range<Slot> {
-        self.starts[bucket] as usize..self.starts[bucket + 1] as usize
-    }
-
-    fn find(&self, bucket: usize, slots: &Range<Slot>, key: u64) -> Result<Range<Slot>, Error> {
-        if slots.len() > SCAN_MAX {
-            let start = partition(slots, |slot| Ok(check(&self.records.get(slot)?) < key))?;
-            let rest = start..slots.end;
-            return Ok(start..partition(&rest, |slot| Ok(check(&self.records.get(slot)?) <= key))?);
-        }
-        let same = match &self.records {
-            Records::Memory(records) => scan(slice(records, slots.clone()), key),
-            Records::Disk(file) => self.scan_on_disk(file, bucket, slots, key)?,
-        };
-        Ok(slots.start + same.start..slots.start + same.end)
-    }
-
-    fn scan_on_disk(
-        &self,
-        file: &File,
-        bucket: usize,
-        slots: &Range<Slot>,
-        key: u64,
-    ) -> Result<Range<usize>, Error> {
-        let mut records = [0; SCAN_MAX * RECORD_BYTES];
-        let records = &mut records[..slots.len() * RECORD_BYTES];
-        read(file, slots.start, records)?;
-        let (expected, got) = (self.checksums[bucket], crc32fast::hash(records));
-        if got != expected {
-            let offset = (slots.start * RECORD_BYTES) as u64;
-            return Err(Error::Damaged { offset, expected, got });
-        }
-        Ok(scan(records, key))
+    /// Returns the slots on pages, free ones too; the others follow.
+    fn slots_on_pages(&self) -> usize {
+        self.page_count * self.pages.records_each()
     }
 
     /// Returns the place of a slot's header.
     ///
     /// # Errors
-    /// [`Error::Io`], where the records are on disk.
+    /// [`Error::Io`] or [`Error::Damaged`], where the records are on disk.
     ///
     /// # Panics
     /// Where the slot is not of this index.
     pub fn place(&self, slot: Slot) -> Result<HeaderPlace, Error> {
-        assert!(slot < self.len, "slot {slot} of {}", self.len);
-        Ok(HeaderPlace(place(&self.records.get(slot)?)))
+        if let Some(number) = slot.checked_sub(self.slots_on_pages()) {
+            return Ok(HeaderPlace(self.overflow.place(number)?));
+        }
+        let each = self.pages.records_each();
+        Ok(HeaderPlace(self.pages.place(slot / each, slot % each)?))
     }
 
     /// Claims a header for an image; true for the first claim only, whichever thread makes it.
@@ -195,33 +180,10 @@ impl PairingIndex {
     pub fn is_claimed(&self, slot: Slot) -> bool {
         self.claimed[slot / 64].load(Relaxed) & (1 << (slot % 64)) != 0
     }
-}
 
-/// Returns which of a bucket's records have the key. Counting has no branch to guess wrong.
-fn scan(records: &[u8], key: u64) -> Range<usize> {
-    let (records, _) = records.as_chunks::<RECORD_BYTES>();
-    let (mut below, mut up_to) = (0, 0);
-    for record in records {
-        let check = check(record);
-        below += usize::from(check < key);
-        up_to += usize::from(check <= key);
+    /// Returns the slots that no image has claimed, in the order of their fingerprints.
+    #[must_use]
+    pub fn unclaimed(&self) -> Unclaimed<'_> {
+        Unclaimed::of(self)
     }
-    below..up_to
-}
-
-/// Returns the first of the slots for which `is_before` no longer holds.
-fn partition(
-    slots: &Range<Slot>,
-    is_before: impl Fn(Slot) -> Result<bool, Error>,
-) -> Result<Slot, Error> {
-    let Range { start: mut low, end: mut high } = *slots;
-    while low < high {
-        let middle = low.midpoint(high);
-        if is_before(middle)? {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    Ok(low)
 }

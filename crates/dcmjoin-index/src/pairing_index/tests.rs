@@ -1,7 +1,10 @@
 //! The index against a sorted list, in memory and on disk.
 
+use std::os::unix::fs::FileExt;
+
 use proptest::prelude::*;
 
+use super::page::LEAF_RECORDS;
 use super::*;
 
 /// Bytes that make the index stay in memory, or not.
@@ -16,96 +19,132 @@ fn built(keys: &[u128], bytes_max: u64, headers_max: u64) -> PairingIndex {
     builder.seal().unwrap()
 }
 
-/// A record holds no more of a fingerprint than its upper 80 bits.
-fn compared(key: u128) -> u128 {
-    key >> 48
-}
-
 fn check_all(mut keys: Vec<u128>, probes: &[u128], headers_max: u64) {
     keys.sort_unstable();
     for bytes_max in BUDGETS {
         let index = built(&keys, bytes_max, headers_max);
         assert_eq!((index.len(), index.is_on_disk()), (keys.len(), bytes_max == 0));
-        for &probe in probes.iter().chain(&keys) {
-            let start = keys.partition_point(|&key| compared(key) < compared(probe));
-            let end = keys.partition_point(|&key| compared(key) <= compared(probe));
-            assert_eq!(index.probe(Fingerprint(probe)).unwrap(), start..end, "{probe:x}");
-        }
+        // In order, so that the slot of each key is known.
+        let slots: Vec<Slot> = index.unclaimed().map(Result::unwrap).collect();
+        // A page and its check are all that is compared of a fingerprint.
+        let compared = |&key: &u128| page_and_check(Fingerprint(key), index.page_count);
         let fingerprints: Vec<_> =
             probes.iter().chain(&keys).map(|&key| Fingerprint(key)).collect();
         let mut found = Vec::new();
         index.probe_all(&fingerprints, &mut found).unwrap();
-        let singly = fingerprints.iter().map(|&fingerprint| index.probe(fingerprint).unwrap());
-        assert!(singly.eq(found));
-        for slot in 0..keys.len() {
-            assert_eq!(index.place(slot).unwrap(), HeaderPlace(slot as u64 * 1_000_003));
+        for (fingerprint, found) in fingerprints.iter().zip(found) {
+            let key = compared(&fingerprint.0);
+            let start = keys.partition_point(|other| compared(other) < key);
+            let end = keys.partition_point(|other| compared(other) <= key);
+            assert_eq!(index.probe(*fingerprint).unwrap(), found);
+            assert!(found.eq(slots[start..end].iter().copied()), "{key:?}");
         }
+        check_claims(&index);
     }
+}
+
+/// Claims every third header; the others remain, in order.
+fn check_claims(index: &PairingIndex) {
+    let all: Vec<Slot> = index.unclaimed().map(Result::unwrap).collect();
+    let number = |slot: Slot| (index.place(slot).unwrap().0 / 1_000_003) as usize;
+    assert!(all.iter().map(|&slot| number(slot)).eq(0..index.len()));
+    for &slot in all.iter().step_by(3) {
+        assert!(!index.is_claimed(slot) && index.claim(slot) && !index.claim(slot));
+        assert!(index.is_claimed(slot));
+    }
+    let left = index.unclaimed().map(|slot| number(slot.unwrap()));
+    assert!(left.eq((0..index.len()).filter(|number| number % 3 != 0)));
 }
 
 fn key() -> impl Strategy<Value = u128> {
     prop_oneof![
         any::<u128>(),
         (0..40_u128).prop_map(|key| key << 48),
+        (0..40_u128).prop_map(|key| key << 80),
         (0..40_u128).prop_map(|key| key << 110),
         (0..40_u128).prop_map(|key| u128::MAX - key),
     ]
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig::with_cases(32))]
     #[test]
     fn finds_what_bisection_finds(
         keys in prop::collection::vec(key(), 0..2_000),
         probes in prop::collection::vec(key(), 0..200),
-        headers_max in prop_oneof![Just(1_u64), 1..1_000_000_u64],
+        headers_max in prop_oneof![Just(1_u64), 1..50_000_u64],
     ) {
         check_all(keys, &probes, headers_max);
     }
 }
 
 #[test]
-fn crowded_buckets_are_bisected() {
-    let crowd = (0..3 * SCAN_MAX as u128).map(|key| (key / 3) << 48);
-    let same = std::iter::repeat_n(7 << 120, 2 * SCAN_MAX);
-    check_all(crowd.chain(same).collect(), &[0, 1 << 48, 7 << 120, 8 << 120, u128::MAX], 100);
+fn crowded_pages_overflow() {
+    let crowd = (0..5_000_u128).map(|key| (key / 3) << 90);
+    let same = std::iter::repeat_n(7 << 120, 3_000);
+    let probes = [0, 1 << 48, 7 << 120, 8 << 120, u128::MAX];
+    check_all(crowd.chain(same).collect(), &probes, 1_000);
+}
+
+fn spread(count: u64) -> Vec<u128> {
+    let mut keys: Vec<u128> = (0..count).map(|n| crate::digest(&n.to_le_bytes())).collect();
+    keys.sort_unstable();
+    keys
 }
 
 #[test]
-fn many_headers_take_fifteen_bytes_each() {
-    let keys: Vec<u128> = (0..1_u128 << 18).map(|key| key << 110).collect();
+fn many_headers_take_sixteen_bytes_each() {
+    let keys = spread(1 << 18);
     let [memory, disk] = BUDGETS.map(|bytes_max| built(&keys, bytes_max, keys.len() as u64));
-    let tenths = |index: &PairingIndex| 10 * index.memory_bytes() / keys.len() as u64;
-    assert_eq!(tenths(&memory), 151);
-    // Of which 20 are the smallest directory.
-    assert_eq!(tenths(&disk), 21);
+    let tenths = |bytes: u64| 10 * bytes / keys.len() as u64;
+    assert_eq!(tenths(memory.memory_bytes()), 162);
+    assert_eq!(tenths(disk.memory_bytes()), 1);
+    assert_eq!(tenths(disk.disk_bytes()), 128);
 }
 
 #[test]
 fn only_the_first_claim_counts() {
-    let index = built(&(0..100).collect::<Vec<u128>>(), 1 << 20, 100);
+    let index = built(&spread(100), 1 << 20, 100);
+    let slots: Vec<Slot> = index.unclaimed().map(Result::unwrap).collect();
     let wins: usize = std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..4)
-            .map(|_| scope.spawn(|| (0..100).filter(|&slot| index.claim(slot)).count()))
-            .collect();
+        let claim_all = || slots.iter().filter(|&&slot| index.claim(slot)).count();
+        let threads: Vec<_> = (0..4).map(|_| scope.spawn(claim_all)).collect();
         threads.into_iter().map(|thread| thread.join().unwrap()).sum()
     });
     assert_eq!(wins, 100);
-    assert!((0..100).all(|slot| index.is_claimed(slot)));
+    assert_eq!(index.unclaimed().count(), 0);
+}
+
+fn flip_a_bit(file: &std::fs::File, at: u64) {
+    let mut byte = [0];
+    file.read_exact_at(&mut byte, at).unwrap();
+    file.write_all_at(&[byte[0] ^ 1], at).unwrap();
 }
 
 #[test]
 fn a_flipped_bit_on_disk_is_found() {
-    let keys: Vec<u128> = (0..100).map(|key| key << 112).collect();
-    let index = built(&keys, 0, 100);
-    let Records::Disk(file) = &index.records else { panic!("expected an index on disk") };
-    let mut record = [0; RECORD_BYTES];
-    read(file, 40, &mut record).unwrap();
-    record[3] ^= 1;
-    std::os::unix::fs::FileExt::write_all_at(file, &record, 40 * RECORD_BYTES as u64).unwrap();
-    let probe = |slot: usize| index.probe(Fingerprint(keys[slot]));
-    assert!(matches!(probe(40), Err(Error::Damaged { .. })));
-    assert_eq!(probe(41).unwrap(), 41..42);
+    let keys = spread(1_000);
+    for at in [0, 700, LEAF_BYTES as u64 - 1] {
+        let index = built(&keys, 0, 1_000);
+        let Pages::Disk(file) = &index.pages else { panic!("expected an index on disk") };
+        flip_a_bit(file, at);
+        let found = |key: &u128| index.probe(Fingerprint(*key));
+        assert!(matches!(found(&keys[0]), Err(Error::Damaged { offset: 0, .. })), "at {at}");
+        assert_eq!(found(&keys[999]).unwrap().count(), 1);
+    }
+}
+
+#[test]
+fn a_flipped_bit_in_the_overflow_is_found() {
+    let keys: Vec<u128> = (0..2 * LEAF_RECORDS as u128).map(|key| key << 80).collect();
+    for at in [0, 5, 9, 15] {
+        let index = built(&keys, 0, 1);
+        let Overflow::Disk { file, len } = &index.overflow else { panic!("expected a file") };
+        assert_eq!(*len, LEAF_RECORDS);
+        flip_a_bit(file, at);
+        let found = index.probe(Fingerprint(keys[LEAF_RECORDS]));
+        assert!(matches!(found, Err(Error::Damaged { offset: 0, .. })), "at {at}");
+    }
 }
 
 #[test]

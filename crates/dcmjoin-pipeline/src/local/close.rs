@@ -265,12 +265,10 @@ impl Close<'_> {
     /// Accounts for every header that no image claimed: complete by itself, or unpaired.
     async fn headers(&mut self) -> Result<(), RunError> {
         let mut instances: JoinSet<Result<Outcome, RunError>> = JoinSet::new();
-        for slot in 0..self.headers.index.len() {
-            if self.headers.index.is_claimed(slot) {
-                continue;
-            }
+        let headers = Arc::clone(self.headers);
+        for slot in headers.index.unclaimed() {
             self.run.check_stop()?;
-            let paired = self.headers.at(slot)?;
+            let paired = headers.at(slot?)?;
             if !assemble::is_header_only(&paired.header) {
                 self.books.metadata.unpaired += 1;
                 let lies = self.run.lies_of_header(&paired);

@@ -1,10 +1,14 @@
 //! Fact runs against a sorted list.
 
+mod both_sides;
+
 use proptest::prelude::*;
 
 use super::*;
 use crate::fact::tests::any_fact;
 use crate::{Fingerprint, Outcome};
+
+const FACT_BYTES: usize = <Fact as Record>::Words::BYTES;
 
 fn fact(fingerprint: u128, digest: u128, offset: u64) -> Fact {
     Fact {
@@ -18,14 +22,15 @@ fn fact(fingerprint: u128, digest: u128, offset: u64) -> Fact {
     }
 }
 
-fn pushed(facts: &[Fact], runs: FactRuns) -> FactRuns {
-    for fact in facts {
-        runs.push(fact).unwrap();
-    }
+/// Pushes half of the facts at once, and half singly.
+fn pushed<R: Record>(facts: &[R], runs: FactRuns<R>) -> FactRuns<R> {
+    let (lot, singly) = facts.split_at(facts.len() / 2);
+    runs.push_all(lot).unwrap();
+    singly.iter().for_each(|fact| runs.push(fact).unwrap());
     runs
 }
 
-fn groups(mut groups: Groups) -> Result<Vec<(Vec<Fact>, u64)>, Error> {
+fn groups<R: Record>(mut groups: Groups<R>) -> Result<Vec<(Vec<R>, u64)>, Error> {
     let (mut all, mut group) = (Vec::new(), Vec::new());
     while groups.next_group(&mut group)? {
         all.push((group.clone(), groups.omitted()));
@@ -47,10 +52,11 @@ proptest! {
         facts in prop::collection::vec(any_fact(), 0..2_000),
         bits in 0..7_u32,
         facts_max in 1..4_000_usize,
+        sorters in 1..4_usize,
     ) {
         let spill = tempfile::tempdir().unwrap();
         let runs = FactRuns::partitioned(spill.path(), bits, facts_max * FACT_BYTES);
-        let runs = pushed(&facts, runs);
+        let runs = pushed(&facts, runs.sorted_by(sorters));
         prop_assert_eq!(runs.len(), facts.len() as u64);
         prop_assert_eq!(groups(runs.into_groups().unwrap()).unwrap(), naive(&facts));
     }
@@ -121,6 +127,29 @@ fn a_spill_folder_that_is_gone_is_an_error() {
     let runs = FactRuns::new(&gone, FACT_BYTES);
     runs.push(&fact(1, 1, 1)).unwrap();
     assert!(matches!(runs.push(&fact(2, 2, 2)), Err(Error::Io { action: "create", .. })));
+}
+
+/// At each place that writes: a lot, a single fact, and the end of the collection.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_is_an_error_that_says_so() {
+    let spill = tempfile::tempdir().unwrap();
+    let on_a_full_disk = |facts: u64| {
+        let runs = FactRuns::partitioned(spill.path(), 0, 100 * FACT_BYTES);
+        (0..facts).for_each(|n| runs.push(&fact(1, 1, n)).unwrap());
+        runs.shards[0].lock().unwrap().fill_the_disk();
+        runs
+    };
+    let one = fact(1, 1, 1);
+    for failed in [
+        on_a_full_disk(100).push(&one).unwrap_err(),
+        on_a_full_disk(100).push_all(&[one; 3]).unwrap_err(),
+        on_a_full_disk(50).into_groups().unwrap_err(),
+    ] {
+        assert!(failed.to_string().starts_with("cannot append to the spill file: "), "{failed}");
+        let kind = std::io::ErrorKind::StorageFull;
+        assert!(matches!(failed, Error::Io { kind: k, .. } if k == kind), "{failed}");
+    }
 }
 
 #[test]
