@@ -153,7 +153,7 @@ impl Latency {
     /// Returns a latency between two numbers of minutes.
     #[must_use]
     pub const fn minutes(least: u64, most: u64) -> Self {
-        Self { least: Duration::from_secs(least * 60), most: Duration::from_secs(most * 60) }
+        Self { least: Duration::from_mins(least), most: Duration::from_mins(most) }
     }
 
     const fn hours(least: u64, most: u64) -> Self {
@@ -232,7 +232,7 @@ mod tests {
             let hours = latencies.draw(Archive::Flexible, Tier::Bulk, number * 7919).as_secs() / 60;
             assert!((5 * 60..=12 * 60).contains(&hours));
             let deep = latencies.draw(Archive::TieredDeep, Tier::Standard, number);
-            assert!(deep <= Duration::from_secs(12 * 3600));
+            assert!(deep <= Duration::from_hours(12));
         }
     }
 }

@@ -329,8 +329,8 @@ mod tests {
 
     #[test]
     fn a_storm_has_its_time() {
-        let storm = Fault::new(Effect::SlowDown)
-            .during(Time::from_millis(10), Time::from_millis(20));
+        let storm =
+            Fault::new(Effect::SlowDown).during(Time::from_millis(10), Time::from_millis(20));
         let requests = [9, 10, 19, 20].map(|millis| (Kind::List, "", millis));
         assert_eq!(struck(storm, &requests), [false, true, true, false]);
     }
@@ -338,7 +338,7 @@ mod tests {
     #[test]
     fn chance_is_that_of_the_seed() {
         let fault = || Fault::new(Effect::SlowDown).chance(0.25);
-        let requests = [(Kind::Get, "k", 0); 1000];
+        let requests = vec![(Kind::Get, "k", 0); 1000];
         let first = struck(fault(), &requests);
         assert_eq!(struck(fault(), &requests), first);
         let count = first.iter().filter(|struck| **struck).count();

@@ -25,6 +25,10 @@ pub(crate) struct Planned(pub(crate) Effect);
 #[error("connection closed on purpose, or an answer that could not be made")]
 pub(crate) struct Closed;
 
+/// The status of an answer, where it is not the usual one: `s3s` 0.14 takes no other of a service.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Status(pub(crate) StatusCode);
+
 pub(crate) async fn answer(
     shared: Arc<Shared>,
     service: S3Service,
@@ -110,11 +114,11 @@ async fn finish(shared: &Shared, response: Response<Body>) -> Result<Response<Bo
         world.book.answer(response.status().as_u16());
         (world.now.http_date(), world.row.draw())
     };
-    let mut response = if is_error_text(&response) {
-        with_details(response, number).await?
-    } else {
-        response
-    };
+    let mut response =
+        if is_error_text(&response) { with_details(response, number).await? } else { response };
+    if let Some(Status(status)) = response.extensions().get() {
+        *response.status_mut() = *status;
+    }
     let headers = response.headers_mut();
     let value = |text: String| HeaderValue::try_from(text).map_err(|_| Closed);
     headers.insert(DATE, value(date)?);
@@ -126,9 +130,10 @@ async fn finish(shared: &Shared, response: Response<Body>) -> Result<Response<Bo
 
 fn is_error_text(response: &Response<Body>) -> bool {
     let status = response.status();
-    let xml = response.headers().get(CONTENT_TYPE).is_some_and(|kind| {
-        kind.to_str().is_ok_and(|kind| kind.starts_with("application/xml"))
-    });
+    let xml = response
+        .headers()
+        .get(CONTENT_TYPE)
+        .is_some_and(|kind| kind.to_str().is_ok_and(|kind| kind.starts_with("application/xml")));
     xml && (status.is_client_error() || status.is_server_error())
 }
 

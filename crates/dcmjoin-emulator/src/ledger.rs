@@ -1,14 +1,14 @@
 //! What was asked of the emulator: the figures that a bill is made of.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use crate::class::Tier;
 use crate::request::Kind;
 use crate::time::Time;
 
 /// A gibibyte: what AWS's price list calls a GB.
-const GIB: f64 = (1_u64 << 30) as f64;
+const GIB: f64 = 1024.0 * 1024.0 * 1024.0;
+const HOUR_MILLIS: f64 = 3_600_000.0;
 
 /// Retrievals of one tier.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -59,9 +59,9 @@ impl Ledger {
 
     /// Returns GiB times hours of the temporary copies: S3 bills them as its Standard class.
     #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "a bill's last digit is not its sixteenth")]
     pub fn copy_gib_hours(&self) -> f64 {
-        let hour = Duration::from_secs(60 * 60).as_millis() as f64;
-        self.copy_byte_millis as f64 / GIB / hour
+        self.copy_byte_millis as f64 / GIB / HOUR_MILLIS
     }
 }
 

@@ -1,5 +1,7 @@
 //! Events on their way to queues, past the faults.
 
+use std::time::Duration;
+
 use crate::event::{Event, Shape, Target};
 use crate::fault::EventEffect;
 use crate::random;
@@ -62,7 +64,7 @@ impl World {
             EventEffect::Duplicate { times, within } => {
                 let mut copies = vec![(self.now, event.clone())];
                 for copy in 1..=times {
-                    let delay = random::between(self.row.draw(), Default::default(), within);
+                    let delay = random::between(self.row.draw(), Duration::ZERO, within);
                     let anew = u64::from(copy % 2) * u64::from(copy);
                     let number = event.number.wrapping_add(anew);
                     copies.push((self.now + delay, event.clone().numbered(number)));

@@ -9,8 +9,8 @@ use crate::time::Time;
 
 /// SQS's own limits and defaults.
 pub(crate) const VISIBILITY_DEFAULT: Duration = Duration::from_secs(30);
-pub(crate) const VISIBILITY_MOST: Duration = Duration::from_secs(12 * 60 * 60);
-pub(crate) const RETENTION_DEFAULT: Duration = Duration::from_secs(4 * 24 * 60 * 60);
+pub(crate) const VISIBILITY_MOST: Duration = Duration::from_hours(12);
+pub(crate) const RETENTION_DEFAULT: Duration = Duration::from_hours(4 * 24);
 pub(crate) const MESSAGE_BYTES_MAX: usize = 1024 * 1024;
 
 /// After how many receipts a message goes elsewhere, and where.

@@ -24,8 +24,8 @@ pub(crate) fn keyed(seed: u64, words: &[&str]) -> u64 {
 }
 
 /// Returns a number from zero to one, one excluded.
+#[expect(clippy::cast_precision_loss, reason = "the upper 53 bits: as many as a double holds")]
 pub(crate) fn fraction(number: u64) -> f64 {
-    // The upper 53 bits: as many as a double holds.
     (number >> 11) as f64 / (1_u64 << 53) as f64
 }
 
@@ -67,7 +67,7 @@ mod tests {
 
     #[test]
     fn stays_within_its_bounds() {
-        let (least, most) = (Duration::from_secs(60), Duration::from_secs(300));
+        let (least, most) = (Duration::from_mins(1), Duration::from_mins(5));
         let mut row = Row::new(7);
         for _ in 0..1000 {
             let drawn = row.draw();

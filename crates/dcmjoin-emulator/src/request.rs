@@ -85,7 +85,7 @@ fn of_bucket(method: &Method, has: &impl Fn(&str) -> bool) -> Kind {
 
 fn of_object(method: &Method, headers: &HeaderMap, has: &impl Fn(&str) -> bool) -> Kind {
     match *method {
-        Method::GET if has("uploadId") => Kind::UploadOther,
+        Method::GET | Method::DELETE if has("uploadId") => Kind::UploadOther,
         Method::GET => Kind::Get,
         Method::HEAD => Kind::Head,
         Method::PUT if headers.contains_key("x-amz-copy-source") => Kind::Copy,
@@ -94,7 +94,6 @@ fn of_object(method: &Method, headers: &HeaderMap, has: &impl Fn(&str) -> bool) 
         Method::POST if has("restore") => Kind::Restore,
         Method::POST if has("uploads") => Kind::UploadCreate,
         Method::POST => Kind::UploadComplete,
-        Method::DELETE if has("uploadId") => Kind::UploadOther,
         _ => Kind::Delete,
     }
 }
@@ -103,23 +102,23 @@ fn of_object(method: &Method, headers: &HeaderMap, has: &impl Fn(&str) -> bool) 
 mod tests {
     use super::*;
 
-    fn kind(method: Method, uri: &str) -> Kind {
-        Request::read(&method, &uri.parse().unwrap(), &HeaderMap::new()).kind
+    fn kind(method: &Method, uri: &str) -> Kind {
+        Request::read(method, &uri.parse().unwrap(), &HeaderMap::new()).kind
     }
 
     #[test]
     fn kinds_follow_from_method_and_query() {
-        assert_eq!(kind(Method::GET, "/b/k?versionId=3"), Kind::Get);
-        assert_eq!(kind(Method::GET, "/b?list-type=2&prefix=x"), Kind::List);
-        assert_eq!(kind(Method::GET, "/b/?versions"), Kind::List);
-        assert_eq!(kind(Method::GET, "/b?location"), Kind::Bucket);
-        assert_eq!(kind(Method::POST, "/b/k?restore"), Kind::Restore);
-        assert_eq!(kind(Method::POST, "/b/k?uploads"), Kind::UploadCreate);
-        assert_eq!(kind(Method::POST, "/b/k?uploadId=4"), Kind::UploadComplete);
-        assert_eq!(kind(Method::PUT, "/b/k?partNumber=1&uploadId=4"), Kind::UploadPart);
-        assert_eq!(kind(Method::PUT, "/b/k?x-id=PutObject"), Kind::Put);
-        assert_eq!(kind(Method::POST, "/v20180820/jobs"), Kind::Batch);
-        assert_eq!(kind(Method::PUT, "/b"), Kind::Bucket);
+        assert_eq!(kind(&Method::GET, "/b/k?versionId=3"), Kind::Get);
+        assert_eq!(kind(&Method::GET, "/b?list-type=2&prefix=x"), Kind::List);
+        assert_eq!(kind(&Method::GET, "/b/?versions"), Kind::List);
+        assert_eq!(kind(&Method::GET, "/b?location"), Kind::Bucket);
+        assert_eq!(kind(&Method::POST, "/b/k?restore"), Kind::Restore);
+        assert_eq!(kind(&Method::POST, "/b/k?uploads"), Kind::UploadCreate);
+        assert_eq!(kind(&Method::POST, "/b/k?uploadId=4"), Kind::UploadComplete);
+        assert_eq!(kind(&Method::PUT, "/b/k?partNumber=1&uploadId=4"), Kind::UploadPart);
+        assert_eq!(kind(&Method::PUT, "/b/k?x-id=PutObject"), Kind::Put);
+        assert_eq!(kind(&Method::POST, "/v20180820/jobs"), Kind::Batch);
+        assert_eq!(kind(&Method::PUT, "/b"), Kind::Bucket);
     }
 
     #[test]

@@ -70,7 +70,7 @@ impl S3 for Service {
         &self,
         _: Asked<dto::ListBucketsInput>,
     ) -> Answered<dto::ListBucketsOutput> {
-        self.list_buckets()
+        Ok(self.list_buckets())
     }
 
     async fn get_bucket_location(

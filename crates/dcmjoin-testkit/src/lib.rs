@@ -16,7 +16,7 @@ mod seaweedfs;
 mod tools;
 
 pub use python::Python;
-pub use s3::{Access, Bucket};
+pub use s3::{Access, Answer, Ask, Bucket};
 pub use seaweedfs::SeaweedFs;
 
 use std::path::Path;

@@ -51,10 +51,9 @@ fn described(name: &str, rule: &Rule) -> Value {
 fn put_rule(world: &mut World, input: &Value) -> Answer {
     let name = text(input, "Name")?;
     let pattern: Option<Value> = serde_json::from_str(text(input, "EventPattern")?).ok();
-    let pattern = pattern.filter(Value::is_object).ok_or(Refusal::new(
-        "InvalidEventPatternException",
-        "Event pattern is not valid.",
-    ))?;
+    let pattern = pattern
+        .filter(Value::is_object)
+        .ok_or(Refusal::new("InvalidEventPatternException", "Event pattern is not valid."))?;
     if world.rules.len() >= RULES_MAX && !world.rules.contains_key(name) {
         return Err(Refusal::new("LimitExceededException", "There are too many rules."));
     }

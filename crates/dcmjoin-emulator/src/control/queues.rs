@@ -20,11 +20,9 @@ const BATCH_MAX: usize = 10;
 const WAIT_SECS_MAX: u64 = 20;
 const DELAY_SECS_MAX: u64 = 900;
 
-const NO_QUEUE: Refusal = Refusal::new(
-    "com.amazonaws.sqs#QueueDoesNotExist",
-    "The specified queue does not exist.",
-)
-.old("AWS.SimpleQueueService.NonExistentQueue");
+const NO_QUEUE: Refusal =
+    Refusal::new("com.amazonaws.sqs#QueueDoesNotExist", "The specified queue does not exist.")
+        .old("AWS.SimpleQueueService.NonExistentQueue");
 const BAD_HANDLE: Refusal = Refusal::new(
     "com.amazonaws.sqs#ReceiptHandleIsInvalid",
     "The input receipt handle is invalid.",
@@ -178,8 +176,12 @@ fn attributes(world: &mut World, input: &Value) -> Answer {
         });
         all["RedrivePolicy"] = policy.to_string().into();
     }
-    let wanted: Vec<&str> =
-        input["AttributeNames"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    let wanted: Vec<&str> = input["AttributeNames"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect();
     if let (Value::Object(all), false) = (&mut all, wanted.contains(&"All")) {
         all.retain(|name, _| wanted.contains(&name.as_str()));
     }
@@ -225,7 +227,8 @@ fn batch(input: &Value, mut each: impl FnMut(&Value) -> Answer) -> Answer {
             Err(refusal) if refusal.code == NO_QUEUE.code => return Err(refusal),
             Err(Refusal { code, message, .. }) => {
                 let code = code.rsplit('#').next();
-                failed.push(json!({"Id": id, "Code": code, "Message": message, "SenderFault": true}));
+                failed
+                    .push(json!({"Id": id, "Code": code, "Message": message, "SenderFault": true}));
             }
         }
     }
@@ -267,7 +270,8 @@ pub(super) fn wait(world: &mut World, input: &Value) -> Result<Duration, Refusal
 pub(super) fn receive(world: &mut World, input: &Value) -> Answer {
     let count = input["MaxNumberOfMessages"].as_u64().unwrap_or(1) as usize;
     let visibility = input["VisibilityTimeout"].as_u64().map(Duration::from_secs);
-    if !(1..=BATCH_MAX).contains(&count) || visibility.is_some_and(|asked| asked > VISIBILITY_MOST) {
+    if !(1..=BATCH_MAX).contains(&count) || visibility.is_some_and(|asked| asked > VISIBILITY_MOST)
+    {
         return Err(INVALID_PARAMETER);
     }
     let now = now(world);

@@ -82,7 +82,7 @@ fn a_message_received_too_often_is_dead() {
 #[test]
 fn delays_and_retention_follow_the_clock() {
     let mut queue = Queue::new("q", at(0));
-    queue.send(1, "late".into(), at(0), Some(Duration::from_secs(60)));
+    queue.send(1, "late".into(), at(0), Some(Duration::from_mins(1)));
     assert_eq!(queue.counts().delayed, 1);
     assert_eq!(queue.next_due(), Some(at(60)));
     assert!(take(&mut queue, at(59)).is_empty());

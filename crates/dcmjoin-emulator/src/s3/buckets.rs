@@ -16,7 +16,7 @@ impl Service {
             return Err(s3_error!(BucketAlreadyOwnedByYou, "the bucket is yours already"));
         }
         let location = Some(format!("/{}", input.bucket));
-        Ok(S3Response::new(dto::CreateBucketOutput { location, ..Default::default() }))
+        Ok(S3Response::new(dto::CreateBucketOutput { location }))
     }
 
     pub(super) fn delete_bucket(
@@ -40,7 +40,7 @@ impl Service {
         Ok(S3Response::new(dto::HeadBucketOutput { bucket_region, ..Default::default() }))
     }
 
-    pub(super) fn list_buckets(&self) -> Answered<dto::ListBucketsOutput> {
+    pub(super) fn list_buckets(&self) -> S3Response<dto::ListBucketsOutput> {
         let world = self.shared.enter();
         let bucket = |bucket: &crate::bucket::Bucket| dto::Bucket {
             name: Some(bucket.name.to_string()),
@@ -49,7 +49,7 @@ impl Service {
         };
         let buckets = Some(world.buckets.values().map(bucket).collect());
         let owner = Some(dto::Owner { id: Some(ACCOUNT.into()), display_name: None });
-        Ok(S3Response::new(dto::ListBucketsOutput { buckets, owner, ..Default::default() }))
+        S3Response::new(dto::ListBucketsOutput { buckets, owner, ..Default::default() })
     }
 
     pub(super) fn get_bucket_location(
@@ -141,7 +141,8 @@ fn route(configuration: &dto::QueueConfiguration) -> S3Result<Route> {
     let mut route = Route::to_queue(Shape::Notification, queue);
     let asked = |kind: &EventKind| {
         let name = format!("s3:{}", kind.event_name());
-        let named = |event: &dto::Event| [name.as_str(), "s3:ObjectRestore:*"].contains(&event.as_ref());
+        let named =
+            |event: &dto::Event| [name.as_str(), "s3:ObjectRestore:*"].contains(&event.as_ref());
         configuration.events.iter().any(named)
     };
     route.kinds.retain(asked);

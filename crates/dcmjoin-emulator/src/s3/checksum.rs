@@ -45,10 +45,9 @@ pub(super) async fn take(
     let mut blob = blob;
     while let Some(blob) = &mut blob {
         let Some(piece) = blob.next().await else { break };
-        let piece = piece.map_err(|source| s3s::S3Error::with_source(
-            s3s::S3ErrorCode::IncompleteBody,
-            source,
-        ))?;
+        let piece = piece.map_err(|source| {
+            s3s::S3Error::with_source(s3s::S3ErrorCode::IncompleteBody, source)
+        })?;
         md5.update(&piece);
         hasher.update(&piece);
         keep.extend_from_slice(&piece);
@@ -79,13 +78,13 @@ fn hasher(claim: &Claim) -> ChecksumHasher {
     let named = claim.algorithm.as_ref().map(dto::ChecksumAlgorithm::as_str);
     let wants = |name, value: &Option<String>| named == Some(name) || value.is_some();
     let said = &claim.checksum;
-    let mut hasher = ChecksumHasher::default();
-    hasher.crc32 = wants("CRC32", &said.checksum_crc32).then(Default::default);
-    hasher.crc32c = wants("CRC32C", &said.checksum_crc32c).then(Default::default);
-    hasher.sha1 = wants("SHA1", &said.checksum_sha1).then(Default::default);
-    hasher.sha256 = wants("SHA256", &said.checksum_sha256).then(Default::default);
-    hasher.crc64nvme = wants("CRC64NVME", &said.checksum_crc64nvme).then(Default::default);
-    hasher
+    ChecksumHasher {
+        crc32: wants("CRC32", &said.checksum_crc32).then(Default::default),
+        crc32c: wants("CRC32C", &said.checksum_crc32c).then(Default::default),
+        sha1: wants("SHA1", &said.checksum_sha1).then(Default::default),
+        sha256: wants("SHA256", &said.checksum_sha256).then(Default::default),
+        crc64nvme: wants("CRC64NVME", &said.checksum_crc64nvme).then(Default::default),
+    }
 }
 
 fn check(mut claim: Claim, tag: Tag, found: &dto::Checksum) -> S3Result<()> {
@@ -102,7 +101,10 @@ fn check(mut claim: Claim, tag: Tag, found: &dto::Checksum) -> S3Result<()> {
         || differs(&said.checksum_sha256, &found.checksum_sha256)
         || differs(&said.checksum_crc64nvme, &found.checksum_crc64nvme)
     {
-        return Err(s3_error!(BadDigest, "The checksum you specified did not match what we received."));
+        return Err(s3_error!(
+            BadDigest,
+            "The checksum you specified did not match what we received."
+        ));
     }
     Ok(())
 }

@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 use s3s::{S3Response, S3Result, dto};
 
-use super::objects::timestamp;
+use super::objects::{size, timestamp};
 use super::{Answered, Service};
 use crate::bucket::{Bucket, Entry, Name};
 use crate::error;
@@ -44,11 +44,7 @@ struct Wanted<'a> {
 
 impl Wanted<'_> {
     /// Returns the rows of a page, and whether there are more.
-    fn page<'b>(
-        &self,
-        bucket: &'b Bucket,
-        takes: impl Fn(&Entry) -> bool,
-    ) -> (Vec<Row<'b>>, bool) {
+    fn page<'b>(&self, bucket: &'b Bucket, takes: impl Fn(&Entry) -> bool) -> (Vec<Row<'b>>, bool) {
         let mut rows = Vec::new();
         if self.rows_max == 0 {
             return (rows, false);
@@ -73,14 +69,13 @@ impl Wanted<'_> {
         // Behind a common prefix come the keys that do not start with it.
         let over = self.delimiter.is_some_and(|delimiter| {
             after.strip_prefix(self.prefix).is_some_and(|rest| {
-                !rest.is_empty() && rest.ends_with(delimiter) && rest.matches(delimiter).count() == 1
+                !rest.is_empty()
+                    && rest.ends_with(delimiter)
+                    && rest.matches(delimiter).count() == 1
             })
         });
-        let start = if after < self.prefix {
-            Bound::Included(self.prefix)
-        } else {
-            Bound::Excluded(after)
-        };
+        let start =
+            if after < self.prefix { Bound::Included(self.prefix) } else { Bound::Excluded(after) };
         let mut keys = bucket.from(start).take_while(|(key, _)| key.starts_with(self.prefix));
         let (key, entry) =
             keys.find(|(key, entry)| !(over && key.starts_with(after)) && takes(entry))?;
@@ -145,8 +140,8 @@ impl Service {
         Ok(S3Response::new(dto::ListObjectsV2Output {
             name: Some(input.bucket),
             prefix: Some(encode.text(input.prefix.as_deref().unwrap_or_default())),
-            max_keys: Some(rows_max as i32),
-            key_count: Some(key_count as i32),
+            max_keys: Some(count(rows_max)),
+            key_count: Some(count(key_count)),
             is_truncated: Some(more),
             continuation_token: input.continuation_token,
             next_continuation_token: next,
@@ -187,11 +182,11 @@ impl Service {
         Ok(S3Response::new(dto::ListObjectVersionsOutput {
             name: Some(input.bucket),
             prefix: Some(encode.text(input.prefix.as_deref().unwrap_or_default())),
-            max_keys: Some(rows_max as i32),
+            max_keys: Some(count(rows_max)),
             is_truncated: Some(more),
             key_marker: Some(encode.text(input.key_marker.as_deref().unwrap_or_default())),
             next_key_marker,
-            versions: (!page.versions.is_empty()).then_some(page.versions),
+            versions: (!page.objects.is_empty()).then_some(page.objects),
             delete_markers: (!page.markers.is_empty()).then_some(page.markers),
             common_prefixes: encode.prefixes(page.prefixes),
             delimiter: input.delimiter.map(|delimiter| encode.text(&delimiter)),
@@ -204,15 +199,15 @@ impl Service {
 struct Versions {
     encode: Encode,
     restores: bool,
-    versions: Vec<dto::ObjectVersion>,
+    objects: Vec<dto::ObjectVersion>,
     markers: Vec<dto::DeleteMarkerEntry>,
     prefixes: Vec<String>,
 }
 
 impl Default for Versions {
     fn default() -> Self {
-        let (versions, markers, prefixes) = (Vec::new(), Vec::new(), Vec::new());
-        Self { encode: Encode(false), restores: false, versions, markers, prefixes }
+        let (objects, markers, prefixes) = (Vec::new(), Vec::new(), Vec::new());
+        Self { encode: Encode(false), restores: false, objects, markers, prefixes }
     }
 }
 
@@ -231,13 +226,13 @@ impl Versions {
                 continue;
             }
             let class = dto::ObjectVersionStorageClass::from_static(object.class.name());
-            self.versions.push(dto::ObjectVersion {
+            self.objects.push(dto::ObjectVersion {
                 e_tag: Some(object.tag.dto()),
                 is_latest,
                 key,
                 last_modified,
                 restore_status: self.restores.then(|| restore_status(object)).flatten(),
-                size: Some(object.body.length() as i64),
+                size: Some(size(object.body.length())),
                 storage_class: Some(class),
                 version_id,
                 ..Default::default()
@@ -252,7 +247,7 @@ fn object_row(key: String, object: &Object, restores: bool) -> dto::Object {
         key: Some(key),
         last_modified: Some(timestamp(object.modified)),
         restore_status: restores.then(|| restore_status(object)).flatten(),
-        size: Some(object.body.length() as i64),
+        size: Some(size(object.body.length())),
         storage_class: Some(dto::ObjectStorageClass::from_static(object.class.name())),
         ..Default::default()
     }
@@ -274,9 +269,14 @@ fn wants_restores(asked: Option<&dto::OptionalObjectAttributesList>) -> bool {
     asked.is_some_and(|asked| asked.iter().any(named))
 }
 
+fn count(rows: usize) -> i32 {
+    i32::try_from(rows).unwrap_or(i32::MAX)
+}
+
 fn rows_max(asked: Option<i32>) -> S3Result<usize> {
-    usize::try_from(asked.unwrap_or(KEYS_MAX).min(KEYS_MAX))
-        .map_err(|_| error::invalid_argument("Argument maxKeys must be an integer between 0 and 2147483647"))
+    usize::try_from(asked.unwrap_or(KEYS_MAX).min(KEYS_MAX)).map_err(|_| {
+        error::invalid_argument("Argument maxKeys must be an integer between 0 and 2147483647")
+    })
 }
 
 fn read_token(token: &str) -> S3Result<String> {

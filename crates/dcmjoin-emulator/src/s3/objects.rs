@@ -12,7 +12,7 @@ use crate::body::Body;
 use crate::class::{StorageClass, Tier};
 use crate::error;
 use crate::fault::Effect;
-use crate::front::Planned;
+use crate::front::{Planned, Status};
 use crate::object::{Object, Said, Tag};
 use crate::restore::Ask;
 use crate::restoring::Mood;
@@ -23,11 +23,17 @@ pub(super) fn timestamp(time: Time) -> dto::Timestamp {
     std::time::SystemTime::from(time).into()
 }
 
+/// Returns a length in the form that the answers want.
+pub(super) fn size(bytes: u64) -> i64 {
+    i64::try_from(bytes).unwrap_or(i64::MAX)
+}
+
 /// Reads a storage class that a client asks for.
 pub(super) fn class_of(asked: Option<&dto::StorageClass>) -> S3Result<StorageClass> {
     let Some(asked) = asked else { return Ok(StorageClass::Standard) };
-    StorageClass::from_name(asked.as_str())
-        .ok_or_else(|| s3_error!(InvalidStorageClass, "The storage class you specified is not valid"))
+    StorageClass::from_name(asked.as_str()).ok_or_else(|| {
+        s3_error!(InvalidStorageClass, "The storage class you specified is not valid")
+    })
 }
 
 /// Returns the class as answers have it: Standard goes without saying.
@@ -150,7 +156,7 @@ impl Service {
         Ok(S3Response::new(dto::GetObjectOutput {
             accept_ranges: Some("bytes".into()),
             body: Some(dto::StreamingBlob::wrap(Box::pin(reading.pieces()))),
-            content_length: Some(sent as i64),
+            content_length: Some(size(sent)),
             content_range: span.said,
             content_type: said.content_type.or_else(|| Some("binary/octet-stream".into())),
             content_encoding: said.content_encoding,
@@ -181,7 +187,7 @@ impl Service {
         Ok(S3Response::new(dto::HeadObjectOutput {
             accept_ranges: Some("bytes".into()),
             archive_status: object.class.archive_tier().map(dto::ArchiveStatus::from_static),
-            content_length: Some(object.body.length() as i64),
+            content_length: Some(size(object.body.length())),
             content_type: said.content_type.or_else(|| Some("binary/octet-stream".into())),
             content_encoding: said.content_encoding,
             e_tag: Some(object.tag.dto()),
@@ -208,7 +214,7 @@ impl Service {
         let (version_id, marker) = deleted.unzip();
         let delete_marker = marker.filter(|marker| *marker);
         let output = dto::DeleteObjectOutput { version_id, delete_marker, ..Default::default() };
-        Ok(S3Response::with_status(output, StatusCode::NO_CONTENT))
+        Ok(S3Response::new(output))
     }
 
     pub(super) fn delete_objects(
@@ -276,8 +282,11 @@ impl Service {
         };
         let place = (&*input.bucket, &*input.key, input.version_id.as_deref());
         let accepted = self.shared.enter().restore(place, ask, mood)?;
-        let status = if accepted { StatusCode::ACCEPTED } else { StatusCode::OK };
-        Ok(S3Response::with_status(dto::RestoreObjectOutput::default(), status))
+        let mut response = S3Response::new(dto::RestoreObjectOutput::default());
+        if accepted {
+            response.extensions.insert(Status(StatusCode::ACCEPTED));
+        }
+        Ok(response)
     }
 }
 
@@ -338,10 +347,7 @@ pub(super) fn check_copy(
 }
 
 /// Returns the object that is to be copied, if it can be read.
-pub(super) fn copy_source<'a>(
-    world: &'a World,
-    source: &dto::CopySource,
-) -> S3Result<&'a Object> {
+pub(super) fn copy_source<'a>(world: &'a World, source: &dto::CopySource) -> S3Result<&'a Object> {
     let dto::CopySource::Bucket { bucket, key, version_id } = source else {
         return Err(s3_error!(NotImplemented, "copies from access points"));
     };

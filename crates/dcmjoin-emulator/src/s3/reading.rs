@@ -3,6 +3,7 @@
 use std::io;
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures::stream::{self, Stream};
@@ -11,6 +12,9 @@ use crate::body::{Body, PIECE_BYTES};
 use crate::bucket::Name;
 use crate::fault::Effect;
 use crate::world::Shared;
+
+/// What came before a break shall reach the client: so long has the connection to send it.
+const FLUSH: Duration = Duration::from_millis(20);
 
 /// A read that is under way.
 pub(super) struct Reading {
@@ -38,8 +42,14 @@ impl Reading {
         if self.left.is_empty() {
             return Ok(None);
         }
-        let length = self.next_length()?;
-        self.check_copy()?;
+        let length = match self.next_length().and_then(|length| self.check_copy().map(|()| length))
+        {
+            Ok(length) => length,
+            Err(error) => {
+                tokio::time::sleep(FLUSH).await;
+                return Err(error);
+            }
+        };
         let range = self.left.start..self.left.start + length;
         let body = self.body.clone();
         let bytes = if body.blocks() {
@@ -58,8 +68,7 @@ impl Reading {
     /// Returns how much comes next; an error where a fault ends the read here.
     fn next_length(&self) -> io::Result<u64> {
         let length = PIECE_BYTES.min(self.left.end - self.left.start);
-        let (Some(Effect::CutBody { after }) | Some(Effect::ExpireCopy { after })) = self.effect
-        else {
+        let Some(Effect::CutBody { after } | Effect::ExpireCopy { after }) = self.effect else {
             return Ok(length);
         };
         match after.saturating_sub(self.sent) {

@@ -1,11 +1,12 @@
 //! Multipart uploads.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use s3s::{S3Request, S3Response, S3Result, dto, s3_error};
 
 use super::checksum::Claim;
-use super::objects::{check_copy, check_write, class_of, copy_source, timestamp};
+use super::objects::{check_copy, check_write, class_of, copy_source, size, timestamp};
 use super::{Answered, Service};
 use crate::body::Body;
 use crate::bucket::Bucket;
@@ -39,7 +40,7 @@ impl Service {
         let mut world = self.shared.enter();
         let id = uuid(world.row.draw()).replace('-', "");
         let (key, started) = (input.key.as_str().into(), world.now);
-        let upload = Upload { key, class, said, started, parts: Default::default() };
+        let upload = Upload { key, class, said, started, parts: BTreeMap::new() };
         world.bucket_mut(&input.bucket)?.uploads.insert(id.clone(), upload);
         Ok(S3Response::new(dto::CreateMultipartUploadOutput {
             bucket: Some(input.bucket),
@@ -97,9 +98,12 @@ impl Service {
         )?;
         let length = source.body.length();
         let asked = input.copy_source_range.as_deref().map(dto::Range::parse).transpose();
-        let asked = asked.map_err(|_| error::invalid_argument("The x-amz-copy-source-range value is not valid"))?;
+        let asked = asked.map_err(|_| {
+            error::invalid_argument("The x-amz-copy-source-range value is not valid")
+        })?;
         let range = asked.map_or(Ok(0..length), |range| range.check(length));
-        let range = range.map_err(|_| s3_error!(InvalidRange, "The requested range is not satisfiable"))?;
+        let range =
+            range.map_err(|_| s3_error!(InvalidRange, "The requested range is not satisfiable"))?;
         let body = Body::Parts(Arc::new([(source.body.clone(), range)]));
         let tag = Tag::of(&body, source.id ^ u64::from(input.part_number.unsigned_abs()));
         let place = (&*input.bucket, &*input.key);
@@ -145,17 +149,14 @@ impl Service {
         Ok(S3Response::new(dto::AbortMultipartUploadOutput::default()))
     }
 
-    pub(super) fn list_parts(
-        &self,
-        input: &dto::ListPartsInput,
-    ) -> Answered<dto::ListPartsOutput> {
+    pub(super) fn list_parts(&self, input: &dto::ListPartsInput) -> Answered<dto::ListPartsOutput> {
         let world = self.shared.enter();
         let upload = upload(world.bucket(&input.bucket)?, &input.key, &input.upload_id)?;
         let part = |(&number, part): (&i32, &Part)| dto::Part {
             e_tag: Some(part.tag.dto()),
             last_modified: Some(timestamp(part.modified)),
             part_number: Some(number),
-            size: Some(part.body.length() as i64),
+            size: Some(size(part.body.length())),
             ..Default::default()
         };
         Ok(S3Response::new(dto::ListPartsOutput {
@@ -237,7 +238,8 @@ fn join(upload: &Upload, named: &[dto::CompletedPart]) -> S3Result<(Body, Tag)> 
     if !named.is_sorted_by_key(|part| part.part_number) {
         return Err(s3_error!(InvalidPartOrder, "The list of parts was not in ascending order"));
     }
-    let invalid = || s3_error!(InvalidPart, "One or more of the specified parts could not be found");
+    let invalid =
+        || s3_error!(InvalidPart, "One or more of the specified parts could not be found");
     let mut parts = Vec::with_capacity(named.len());
     for (at, part) in named.iter().enumerate() {
         let known = part.part_number.and_then(|number| upload.parts.get(&number));
