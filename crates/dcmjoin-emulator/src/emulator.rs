@@ -12,6 +12,7 @@ use crate::bucket::Versioning;
 use crate::class::StorageClass;
 use crate::event::Route;
 use crate::fault::{EventFault, RequestFault};
+use crate::inventory::Inventory;
 use crate::ledger::Ledger;
 use crate::options::Options;
 use crate::queue::{Queue, QueueCounts, Redrive};
@@ -232,6 +233,24 @@ impl Storage {
         let bucket = world.bucket_mut(bucket).map_err(Error::refused("add a route"))?;
         bucket.routes.push(route);
         Ok(())
+    }
+
+    /// Writes an inventory report of a bucket, and returns the key of its `manifest.json`.
+    ///
+    /// It stands at `PREFIX/BUCKET/NAME/YYYY-MM-DDTHH-MMZ/`, its CSV files below `data/`.
+    ///
+    /// # Errors
+    /// Where there is no such bucket, or the memory for bodies is full.
+    pub fn write_inventory(
+        &self,
+        bucket: &str,
+        destination: &str,
+        prefix: &str,
+        name: &str,
+    ) -> Result<String, Error> {
+        let inventory = Inventory { bucket, destination, prefix, name };
+        let key = self.shared.enter().write_inventory(inventory);
+        key.map_err(Error::refused("write an inventory"))
     }
 
     /// Takes an object's restored copy away, now.

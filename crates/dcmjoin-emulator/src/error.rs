@@ -97,6 +97,19 @@ pub(crate) fn malformed_xml() -> S3Error {
     )
 }
 
+/// Returns a refusal of S3 Control.
+pub(crate) fn bad_request(code: &str, message: &'static str) -> S3Error {
+    error(StatusCode::BAD_REQUEST, code, message)
+}
+
+pub(crate) fn invalid_request(message: &'static str) -> S3Error {
+    bad_request("InvalidRequest", message)
+}
+
+pub(crate) fn no_such_job() -> S3Error {
+    error(StatusCode::NOT_FOUND, "NoSuchJob", "The specified job does not exist")
+}
+
 pub(crate) fn invalid_argument(message: &'static str) -> S3Error {
     error(StatusCode::BAD_REQUEST, "InvalidArgument", message)
 }

@@ -54,6 +54,8 @@ pub enum Effect {
         /// How many bytes come.
         after: u64,
     },
+    /// A batch job asks for the object's restore twice, as its at-least-once promise allows.
+    RepeatTask,
     /// Before the request is served, somebody else overwrites the object; its class and its
     /// restored copy stay as they are.
     Overwrite(Body),
@@ -69,6 +71,7 @@ impl Effect {
             | Self::ExpiredToken
             | Self::Drop => true,
             Self::NoExpeditedCapacity | Self::NeverRestores => matches!(kind, Kind::Restore),
+            Self::RepeatTask => false,
             Self::Overwrite(_) => matches!(kind, Kind::Get | Kind::Head),
             Self::CutBody { .. }
             | Self::ShortBody { .. }
@@ -77,6 +80,11 @@ impl Effect {
             | Self::FlipBit { .. }
             | Self::ExpireCopy { .. } => matches!(kind, Kind::Get),
         }
+    }
+
+    /// Returns true where the effect can be had by a batch job's work on an object.
+    pub(crate) const fn fits_task(&self) -> bool {
+        matches!(self, Self::AccessDenied | Self::NeverRestores | Self::RepeatTask)
     }
 
     /// Returns a name for the ledger.
@@ -96,6 +104,7 @@ impl Effect {
             Self::IgnoreRange => "ignore_range",
             Self::FlipBit { .. } => "flip_bit",
             Self::ExpireCopy { .. } => "expire_copy",
+            Self::RepeatTask => "repeat_task",
             Self::Overwrite(_) => "overwrite",
         }
     }

@@ -18,21 +18,25 @@
 //! Modules, in reading order: [`Options`] and the handles of [`Emulator`] are what a user sees;
 //! `time`, `agenda` and `world` are the clock and what it moves; `class`, `restore` and `restoring`
 //! are the rules of restores; `object`, `bucket` and `body` what is stored; `front` and `s3` the
-//! service; `event`, `posting`, `rule`, `queue` and `control` what happens to events; `fault` and `ledger`.
+//! service; `event`, `posting`, `rule`, `queue` and `control` what happens to events; `batch` and
+//! `inventory` what works on whole buckets; `fault` and `ledger`.
 //!
 //! **Invariants.** Everything that happens, happens by the clock, at its own time, in its order.
 //! The same seed and the same requests give the same answers. It binds to the loopback only.
 
 mod agenda;
+mod batch;
 mod body;
 mod bucket;
 mod class;
 mod control;
+mod csv;
 mod emulator;
 mod error;
 mod event;
 mod fault;
 mod front;
+mod inventory;
 mod ledger;
 mod multipart;
 mod object;
@@ -52,6 +56,7 @@ mod spool;
 mod time;
 mod world;
 
+pub use batch::ReportColumns;
 pub use body::{Body, Source};
 pub use class::{AccessTier, Latencies, Latency, StorageClass, Tier};
 pub use emulator::{Clock, Emulator, Error, Faults, Queues, Storage};

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::SystemTime;
 
+use crate::batch::ReportColumns;
 use crate::class::Latencies;
 use crate::restore::DaysFrom;
 use crate::time::Time;
@@ -26,6 +27,8 @@ pub struct Options {
     pub days_from: DaysFrom,
     /// How many restore requests are taken. Default: 1,000 a real second, as S3 does.
     pub restore_rate: Option<Rate>,
+    /// How the rows of batch jobs' reports are written.
+    pub report_columns: ReportColumns,
     /// By which time queues hide and keep messages.
     pub queue_time: TimeKind,
     /// How many bytes of uploads are held in memory. Default: 1 GiB. What would be more is
@@ -47,6 +50,7 @@ impl Default for Options {
             latencies: Latencies::default(),
             days_from: DaysFrom::default(),
             restore_rate: Some(Rate { per_second: 1000, time: TimeKind::Real }),
+            report_columns: ReportColumns::default(),
             queue_time: TimeKind::Virtual,
             memory_bytes_max: 1 << 30,
             spool: None,

@@ -36,7 +36,8 @@ impl S3Auth for Secrets {
 
 /// Builds the service; without keys, signatures are not looked at.
 pub(crate) fn service(shared: Arc<Shared>, access: &Access) -> S3Service {
-    let mut builder = S3ServiceBuilder::new(Service { shared });
+    let mut builder = S3ServiceBuilder::new(Service { shared: shared.clone() });
+    builder.set_route(crate::batch::Route { shared });
     if let Access::Keys(pairs) = access {
         builder.set_auth(Secrets(pairs.clone()));
     }

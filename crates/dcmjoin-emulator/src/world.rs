@@ -14,6 +14,7 @@ use s3s::S3Result;
 use tokio::sync::Notify;
 
 use crate::agenda::{Agenda, Ticker};
+use crate::batch::Job;
 use crate::body::Body;
 use crate::bucket::{Bucket, Name};
 use crate::class::StorageClass;
@@ -39,6 +40,8 @@ pub(crate) enum Due {
     Restored { bucket: Name, key: Name, id: u64 },
     /// A copy goes.
     Expired { bucket: Name, key: Name, id: u64 },
+    /// A batch job does its next step.
+    Job { id: String },
     /// A message reaches its queue.
     Message(crate::posting::Letter),
 }
@@ -130,6 +133,7 @@ pub(crate) struct World {
     pub(crate) queues: BTreeMap<String, Queue>,
     /// The rules of the event bus.
     pub(crate) rules: BTreeMap<String, Rule>,
+    pub(crate) jobs: BTreeMap<String, Job>,
     pub(crate) book: Book,
     pub(crate) request_faults: FaultList<Effect, Kind>,
     pub(crate) event_faults: FaultList<EventEffect, EventKind>,
@@ -155,6 +159,7 @@ impl World {
             buckets: BTreeMap::new(),
             queues: BTreeMap::new(),
             rules: BTreeMap::new(),
+            jobs: BTreeMap::new(),
             book: Book::new(start),
             request_faults: FaultList::new(seed ^ 1),
             event_faults: FaultList::new(seed ^ 2),
@@ -201,6 +206,7 @@ impl World {
         match what {
             Due::Restored { bucket, key, id } => self.restored(due, &bucket, &key, id),
             Due::Expired { bucket, key, id } => self.copy_expired(due, &bucket, &key, id),
+            Due::Job { id } => self.step_job(&id),
             Due::Message(letter) => self.put_in_queue(letter),
         }
     }

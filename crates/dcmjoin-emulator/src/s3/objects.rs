@@ -279,6 +279,7 @@ impl Service {
         let mood = Mood {
             no_expedited_capacity: matches!(effect, Some(Effect::NoExpeditedCapacity)),
             never_completes: matches!(effect, Some(Effect::NeverRestores)),
+            unmetered: false,
         };
         let place = (&*input.bucket, &*input.key, input.version_id.as_deref());
         let accepted = self.shared.enter().restore(place, ask, mood)?;

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test's helpers fail with it")]
 
+mod batch;
 mod faults;
 mod objects;
 mod queues;
