@@ -18,7 +18,7 @@ use crate::options::Options;
 use crate::queue::{Queue, QueueCounts, Redrive};
 use crate::time::Time;
 use crate::world::Shared;
-use crate::{s3, server};
+use crate::{forward, s3, server};
 
 /// The server's threads; its work is short, but for bodies that are made.
 const THREADS: usize = 2;
@@ -70,6 +70,7 @@ impl Emulator {
         let service = s3::service(shared.clone(), &access);
         runtime.spawn(server::serve(listener, shared.clone(), service));
         runtime.spawn(server::keep_time(shared.clone()));
+        runtime.spawn(forward::run(shared.clone()));
         Ok(Self { shared, address, runtime: Some(runtime) })
     }
 

@@ -9,6 +9,7 @@ use hyper::body::Incoming;
 use s3s::service::S3Service;
 use s3s::{Body, S3Error};
 
+use crate::admin;
 use crate::error;
 use crate::event::{request_id, uuid};
 use crate::fault::Effect;
@@ -34,6 +35,9 @@ pub(crate) async fn answer(
     service: S3Service,
     mut http: HttpRequest<Incoming>,
 ) -> Result<Response<Body>, Closed> {
+    if admin::is_mine(http.uri()) {
+        return Ok(admin::answer(&shared, http.method(), http.uri()));
+    }
     let request = Request::read(http.method(), http.uri(), http.headers());
     let planned = plan(&mut shared.enter(), &request, http.headers());
     let response = match planned {

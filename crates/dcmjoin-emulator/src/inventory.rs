@@ -93,9 +93,9 @@ impl World {
     }
 
     fn write_rows(&mut self, bucket: &str, folder: &str, rows: &str) -> S3Result<Value> {
-        let mut packer = GzEncoder::new(Vec::new(), Compression::fast());
-        packer.write_all(rows.as_bytes()).map_err(|_| error::internal())?;
-        let packed = packer.finish().map_err(|_| error::internal())?;
+        let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
+        gzip.write_all(rows.as_bytes()).map_err(|_| error::internal())?;
+        let packed = gzip.finish().map_err(|_| error::internal())?;
         let key = format!("{folder}/data/{}.csv.gz", uuid(self.row.draw()));
         let file = json!({
             "key": key,

@@ -40,6 +40,10 @@ pub struct Ledger {
     pub batch_tasks: u64,
     /// Events that were put in queues, with duplicates.
     pub events: u64,
+    /// Events that went to queues of other servers.
+    pub forwarded: u64,
+    /// Events that those did not take.
+    pub forward_failed: u64,
     /// Faults that were played, by the name of their effect.
     pub faults: BTreeMap<&'static str, u64>,
 }

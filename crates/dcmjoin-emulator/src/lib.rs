@@ -19,11 +19,13 @@
 //! `time`, `agenda` and `world` are the clock and what it moves; `class`, `restore` and `restoring`
 //! are the rules of restores; `object`, `bucket` and `body` what is stored; `front` and `s3` the
 //! service; `event`, `posting`, `rule`, `queue` and `control` what happens to events; `batch` and
-//! `inventory` what works on whole buckets; `fault` and `ledger`.
+//! `inventory` what works on whole buckets; `fault` and `ledger`; `forward` and `admin` reach out
+//! of the process.
 //!
 //! **Invariants.** Everything that happens, happens by the clock, at its own time, in its order.
 //! The same seed and the same requests give the same answers. It binds to the loopback only.
 
+mod admin;
 mod agenda;
 mod batch;
 mod body;
@@ -35,6 +37,7 @@ mod emulator;
 mod error;
 mod event;
 mod fault;
+mod forward;
 mod front;
 mod inventory;
 mod ledger;

@@ -27,6 +27,8 @@ pub struct Options {
     pub days_from: DaysFrom,
     /// How many restore requests are taken. Default: 1,000 a real second, as S3 does.
     pub restore_rate: Option<Rate>,
+    /// As whom messages are sent to queues of other servers.
+    pub forward_as: KeyPair,
     /// How the rows of batch jobs' reports are written.
     pub report_columns: ReportColumns,
     /// By which time queues hide and keep messages.
@@ -50,6 +52,7 @@ impl Default for Options {
             latencies: Latencies::default(),
             days_from: DaysFrom::default(),
             restore_rate: Some(Rate { per_second: 1000, time: TimeKind::Real }),
+            forward_as: KeyPair::new("test-key", "test-secret"),
             report_columns: ReportColumns::default(),
             queue_time: TimeKind::Virtual,
             memory_bytes_max: 1 << 30,

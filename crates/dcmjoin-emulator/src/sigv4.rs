@@ -2,11 +2,14 @@
 //!
 //! Source: the IAM user guide, "Create a signed AWS API request".
 
+use std::time::SystemTime;
+
 use hmac::{Hmac, Mac as _};
 use http::HeaderMap;
 use http::request::Parts;
 use sha2::{Digest as _, Sha256};
 
+use crate::event::REGION;
 use crate::object::Hex;
 use crate::options::KeyPair;
 
@@ -47,6 +50,34 @@ pub(crate) fn verify(pairs: &[KeyPair], head: &Parts, body: &[u8]) -> Result<(),
     let canonical = canonical(head, names, body);
     let expected = sign(&pair.secret_key, &scope, &canonical).ok_or(Refused::Wrong)?;
     if expected == signature { Ok(()) } else { Err(Refused::Wrong) }
+}
+
+/// Signs a POST to `/`; returns the headers that the request needs besides those that are given,
+/// which must be sorted. `None` for a clock before 1970.
+pub(crate) fn sign_post(
+    pair: &KeyPair,
+    service: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+    now: SystemTime,
+) -> Option<[(&'static str, String); 2]> {
+    now.duration_since(SystemTime::UNIX_EPOCH).ok()?;
+    let time = humantime::format_rfc3339_seconds(now).to_string().replace(['-', ':'], "");
+    let scope = format!("{}/{REGION}/{service}/aws4_request", time.get(..8)?);
+    let mut all = headers.to_vec();
+    all.push(("x-amz-date", &time));
+    all.sort_unstable();
+    let names: Vec<&str> = all.iter().map(|(name, _)| *name).collect();
+    let names = names.join(";");
+    let lines: Vec<String> = all.iter().map(|(name, value)| format!("{name}:{value}\n")).collect();
+    let hash = Sha256::digest(body);
+    let canonical = format!("POST\n/\n\n{}\n{names}\n{}", lines.concat(), Hex(&hash));
+    let signature = sign(&pair.secret_key, &Scope { scope: &scope, time: &time }, &canonical)?;
+    let authorization = format!(
+        "{ALGORITHM} Credential={}/{scope}, SignedHeaders={names}, Signature={signature}",
+        pair.access_key
+    );
+    Some([("x-amz-date", time), ("authorization", authorization)])
 }
 
 fn canonical(head: &Parts, names: &str, body: &[u8]) -> String {
@@ -102,6 +133,24 @@ mod tests {
         let (head, ()) = request.body(()).unwrap().into_parts();
         let pair = KeyPair::new("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY");
         verify(&[pair], &head, b"")
+    }
+
+    #[test]
+    fn what_is_signed_is_verified() {
+        let pair = KeyPair::new("key", "secret");
+        let headers = [("content-type", "text/plain"), ("host", "localhost:1")];
+        let signed = sign_post(&pair, "sqs", &headers, b"body", SystemTime::now()).unwrap();
+        let mut request = http::Request::post("/");
+        for (name, value) in headers {
+            request = request.header(name, value);
+        }
+        for (name, value) in signed {
+            request = request.header(name, value);
+        }
+        let (head, ()) = request.body(()).unwrap().into_parts();
+        assert_eq!(verify(std::slice::from_ref(&pair), &head, b"body"), Ok(()));
+        assert_eq!(verify(&[pair], &head, b"bodY"), Err(Refused::Wrong));
+        assert_eq!(verify(&[], &head, b"body"), Err(Refused::UnknownKey));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Queues, by SQS's own protocol.
 
-use dcmjoin_emulator::{Route, Shape};
+use dcmjoin_emulator::{Route, Shape, Target};
 use dcmjoin_testkit::Ask;
 use serde_json::{Value, json};
 
@@ -160,6 +160,33 @@ fn rules_of_the_bus_send_events_to_queues() {
     assert_eq!(received.len(), 1);
     let event: Value = serde_json::from_str(received[0]["Body"].as_str().unwrap()).unwrap();
     assert_eq!(event["detail-type"], "Object Restore Completed");
+}
+
+#[test]
+fn events_go_to_another_server() {
+    let other = Scene::new();
+    let url = other.queue("restores", &json!({}));
+    let scene = Scene::archived();
+    let route = |url: &str| Route {
+        target: Target::External(url.to_owned()),
+        ..Route::to_queue(Shape::EventBridge, "")
+    };
+    let storage = scene.emulator.storage();
+    storage.add_route("archive", route(url.as_str().unwrap())).unwrap();
+    scene.restore("a.tar", "Expedited", 1);
+    scene.advance(5 * MINUTE);
+    let input = json!({"QueueUrl": url, "WaitTimeSeconds": 20, "MaxNumberOfMessages": 10});
+    let mut types = Vec::new();
+    while types.len() < 2 {
+        let (_, answer) = other.sqs("ReceiveMessage", &input);
+        let messages = answer["Messages"].as_array().expect("an event within 20 s");
+        for message in messages {
+            let event: Value = serde_json::from_str(message["Body"].as_str().unwrap()).unwrap();
+            types.push(event["detail-type"].as_str().unwrap().to_owned());
+        }
+    }
+    assert_eq!(types, ["Object Restore Initiated", "Object Restore Completed"]);
+    assert_eq!(scene.emulator.ledger().forward_failed, 0);
 }
 
 #[test]
