@@ -19,7 +19,7 @@ mod tools;
 
 pub use faults::{Fault, FaultProxy, Rule, Seen};
 pub use python::Python;
-pub use s3::{Access, Bucket};
+pub use s3::{Access, Answer, Ask, Bucket};
 pub use seaweedfs::SeaweedFs;
 
 use std::path::Path;

@@ -17,7 +17,11 @@ pub(super) struct Request<'a> {
     pub(super) path: &'a str,
     /// Not yet percent-encoded, in any order.
     pub(super) query: &'a [(&'a str, &'a str)],
+    /// Besides those that every request has; names in lower case.
+    pub(super) headers: &'a [(&'a str, &'a str)],
     pub(super) body: &'a [u8],
+    /// `s3`, or another service that is asked.
+    pub(super) service: &'a str,
 }
 
 impl Request<'_> {
@@ -27,28 +31,37 @@ impl Request<'_> {
         let hash = hex(&Sha256::digest(self.body));
         let path = encoded(self.path, true);
         let query = self.encoded_query();
-        let headers =
-            format!("host:{}\nx-amz-content-sha256:{hash}\nx-amz-date:{time}\n", self.host);
-        let names = "host;x-amz-content-sha256;x-amz-date";
+        let mut headers = vec![
+            ("host", self.host),
+            ("x-amz-content-sha256", hash.as_str()),
+            ("x-amz-date", time.as_str()),
+        ];
+        headers.extend(self.headers);
+        headers.sort_unstable();
+        let names = headers.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(";");
+        let lines = |separator: &str, end: &str| {
+            let line = |(name, value): &(&str, &str)| format!("{name}{separator}{value}{end}");
+            headers.iter().map(line).collect::<String>()
+        };
+        let headers = lines(":", "\n");
         let canonical = format!("{}\n{path}\n{query}\n{headers}\n{names}\n{hash}", self.method);
 
-        let scope = format!("{day}/{REGION}/s3/aws4_request");
+        let scope = format!("{day}/{REGION}/{}/aws4_request", self.service);
         let digest = hex(&Sha256::digest(canonical));
         let text = format!("AWS4-HMAC-SHA256\n{time}\n{scope}\n{digest}");
         let mut signing_key = format!("AWS4{secret}").into_bytes();
-        for part in [day.as_str(), REGION, "s3", "aws4_request"] {
+        for part in [day.as_str(), REGION, self.service, "aws4_request"] {
             signing_key = hmac(&signing_key, part);
         }
         let signature = hex(&hmac(&signing_key, &text));
 
         let mark = if query.is_empty() { "" } else { "?" };
         Ok(format!(
-            "{} {path}{mark}{query} HTTP/1.0\r\nHost: {}\r\nx-amz-date: {time}\r\n\
-             x-amz-content-sha256: {hash}\r\nContent-Length: {}\r\n\
+            "{} {path}{mark}{query} HTTP/1.0\r\n{}Content-Length: {}\r\n\
              Authorization: AWS4-HMAC-SHA256 Credential={key}/{scope}, SignedHeaders={names}, \
              Signature={signature}\r\n\r\n",
             self.method,
-            self.host,
+            lines(": ", "\r\n"),
             self.body.len()
         ))
     }
