@@ -6,7 +6,11 @@
 //! - [`class`]: storage classes, retrieval tiers, how long a restore takes;
 //! - [`status`]: the `x-amz-restore` header and `RestoreStatus` of a listing;
 //! - [`answer`]: what an answer of `RestoreObject` means;
-//! - [`task`]: the state machine of one archive.
+//! - [`task`]: the state machine of one archive;
+//! - [`waves`]: which archives are restored together;
+//! - [`rate`], [`spend`]: how fast, and for how much money;
+//! - [`money`], [`prices`]: dollars, and the price file;
+//! - [`plan`]: what a campaign costs and how long it takes, before it begins.
 //!
 //! A driver holds a [`Task`] for each archive, feeds it what happens and carries its effects out:
 //!
@@ -34,7 +38,13 @@
 pub mod answer;
 pub mod class;
 pub mod moment;
+pub mod money;
+pub mod plan;
+pub mod prices;
+pub mod rate;
+pub mod spend;
 pub mod status;
 pub mod task;
+pub mod waves;
 
 pub use task::Task;

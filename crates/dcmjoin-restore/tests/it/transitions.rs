@@ -137,6 +137,30 @@ fn a_copy_that_is_there_is_looked_at_before_it_is_read() {
 }
 
 #[test]
+fn a_service_that_contradicts_itself_is_given_up() {
+    for answer in [Answer::AlreadyRestored, Answer::NotArchived] {
+        let mut story = Story::new(Policy::default());
+        story.feed(Input::Start);
+        while !story.task.state.is_final() {
+            story.answer(answer).looks().seen(None);
+            // One ticket a call.
+            assert!(story.task.ticket <= 24, "{:?}", story.task);
+        }
+        story.failed(Failure::Contradiction);
+    }
+}
+
+#[test]
+fn what_was_seen_before_an_extension_says_nothing_of_it() {
+    let mut story = Story::new(Policy::default());
+    story.restored().wait(2 * DAY - 2 * HOUR).answer(Answer::AlreadyRestored);
+    let before = story.now.minus(1);
+    let class = StorageClass::Glacier;
+    story.feed(Input::Seen(Sighting { class, status: None, at: before }));
+    story.noted(Note::Stale).is("available");
+}
+
+#[test]
 fn what_is_not_archived_is_read_without_a_restore() {
     let mut story = Story::of(StorageClass::Standard, Policy::default());
     story.feed(Input::Start).looks();
@@ -302,6 +326,8 @@ fn no_scan_begins_that_cannot_end_in_time() {
     // 47 hours and a margin of two are more than two days.
     assert_eq!(story.called(), (Purpose::Extend, Tier::Bulk, Some(3)));
     story.answer(Answer::AlreadyRestored).looks().feed(Input::ScannerFree).noted(Note::NotYet);
+    // Not again, before the new expiry is known.
+    assert_eq!((story.task.call, story.task.counts.extends), (None, 1));
     let expiry = story.now.plus(4 * DAY);
     story.seen(Some(restored_until(expiry))).feed(Input::ScannerFree).is("scanning");
 }
