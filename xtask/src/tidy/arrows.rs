@@ -18,6 +18,7 @@ const ARROWS: &[(&str, Knows)] = &[
     ("dcmjoin-index", Knows::These(&["dcmjoin-model"])),
     ("dcmjoin-objects", Knows::These(&["dcmjoin-model"])),
     ("dcmjoin-ledger", Knows::These(&["dcmjoin-model"])),
+    ("dcmjoin-restore", Knows::These(&["dcmjoin-model"])),
     ("dcmjoin-synth", Knows::These(&["dcmjoin-model"])),
     ("dcmjoin-emulator", Knows::These(&["dcmjoin-model"])),
     (
