@@ -17,16 +17,20 @@ mod fact;
 mod fact_runs;
 mod fingerprint;
 mod header_store;
+mod memory;
 mod pairing_index;
 mod record;
+mod spool;
 
 pub use brief_fact::{BriefFact, Halves};
 pub use fact::{Fact, Outcome};
 pub use fact_runs::{FactRuns, GROUP_FACTS_MAX, Groups};
 pub use fingerprint::{Fingerprint, digest};
 pub use header_store::{HeaderPlace, HeaderStore};
+pub use memory::bound_arenas;
 pub use pairing_index::{PairingIndex, PairingIndexBuilder, Slot, Slots, Unclaimed};
 pub use record::{Record, Relation, Words};
+pub use spool::Spool;
 
 /// Why the spill folder's files cannot be used.
 #[derive(Debug, thiserror::Error)]

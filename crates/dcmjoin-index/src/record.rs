@@ -22,7 +22,7 @@ pub trait Record: Copy + Debug + Send + 'static {
     /// Returns how the fact that comes next in order is related to this one.
     fn relation(&self, next: &Self) -> Relation;
 
-    /// Returns the number of the fact's side, below [`SIDES`]; 0 where facts do not tell.
+    /// Returns the number of the fact's side, below `SIDES`; 0 where facts do not tell.
     fn side(&self) -> usize {
         0
     }

@@ -3,9 +3,11 @@
 //! A range of an archive is paid for before it is read, and given back when the last slice of it
 //! is dropped, that is when the last instance that holds a part of it is published.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use dcmjoin_index::Spool;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// What one permit stands for: a semaphore counts in 32 bits, budgets do not.
@@ -16,6 +18,45 @@ pub(crate) const UNIT_BYTES: u64 = 64 << 10;
 pub struct Budget {
     units: Arc<Semaphore>,
     units_max: u32,
+}
+
+/// Where members go that do not lie in one range: those that the budget holds are joined in memory,
+/// larger ones in a file.
+#[derive(Debug, Clone)]
+pub struct Members {
+    budget: Budget,
+    spill: PathBuf,
+}
+
+/// A member of more than this share of the budget goes to a file: two of them would keep all
+/// others waiting.
+const LARGE_SHARE: u64 = 4;
+
+impl Members {
+    /// Returns room for members of so many bytes, and for larger ones in a folder.
+    #[must_use]
+    pub fn new(bytes: u64, spill: &Path) -> Self {
+        Self { budget: Budget::new(bytes), spill: spill.to_owned() }
+    }
+
+    /// Returns whether a member goes to a file.
+    #[must_use]
+    pub fn is_large(&self, length: u64) -> bool {
+        length > u64::from(self.budget.units_max) * UNIT_BYTES / LARGE_SHARE
+    }
+
+    /// Waits for room in memory.
+    pub async fn take(&self, bytes: u64) -> OwnedSemaphorePermit {
+        self.budget.take(bytes).await
+    }
+
+    /// Begins the file of a large member.
+    ///
+    /// # Errors
+    /// [`dcmjoin_index::Error::Io`] where the folder cannot be written.
+    pub fn spool(&self) -> Result<Spool, dcmjoin_index::Error> {
+        Spool::create(&self.spill)
+    }
 }
 
 /// Bytes with what was paid for them.

@@ -38,7 +38,8 @@ pub struct Limits {
     /// The largest metadata member, in bytes: real headers are 2 to 100 kB, those of enhanced
     /// multi-frame objects some MB.
     pub metadata_member_bytes_max: u64,
-    /// The largest image member, in bytes: a member is in memory while it is assembled.
+    /// The largest image member, in bytes. Whole slide images reach tens of gigabytes; a member that
+    /// memory does not hold takes as much of the spill folder while it is assembled.
     pub image_member_bytes_max: u64,
     /// The largest ratio of plain to compressed bytes of an archive. Headers reach about 50;
     /// deflate cannot exceed 1,032.
@@ -55,7 +56,7 @@ impl Default for Limits {
             header: HeaderLimits::default(),
             payload: PayloadLimits::default(),
             metadata_member_bytes_max: 256 << 20,
-            image_member_bytes_max: 4 << 30,
+            image_member_bytes_max: 256 << 30,
             compression_ratio_max: 2_000,
             archive_time_max: Duration::from_secs(24 * 60 * 60),
         }

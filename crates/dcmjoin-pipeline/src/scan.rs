@@ -9,13 +9,14 @@ use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use dcmjoin_formats::tar::{Member, MemberKind, TarError, TarEvent, TarLimits, TarParser};
+use dcmjoin_index::Spool;
 use dcmjoin_model::{ByteRange, Half, Reason, Rejection, SopInstanceUid};
 use dcmjoin_objects::Object;
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use tokio::sync::OwnedSemaphorePermit;
 
-use crate::budget::{Budget, paid};
+use crate::budget::{Members, paid};
 use crate::member::{Role, role};
 use crate::source::{Reading, SourceError};
 
@@ -78,7 +79,7 @@ pub struct Scan<'a> {
     /// How they are read.
     pub reading: &'a Reading,
     /// Memory for members that straddle ranges.
-    pub members: &'a Budget,
+    pub members: &'a Members,
     /// Bounds of the tar parser.
     pub limits: TarLimits,
     /// The largest member, in bytes.
@@ -210,13 +211,20 @@ impl Scanner<'_> {
             TarEvent::Data(bytes) => {
                 if let Some(current) = &mut self.current {
                     let length = current.member.range.len();
-                    current.content.push(bytes, length, self.scan.members).await;
+                    let pushed = current.content.push(bytes, length, self.scan.members).await;
+                    pushed.unwrap_or_else(|error| self.break_off(spooled(&error)));
                 }
                 None
             }
             TarEvent::End => {
                 let Current { uid, member, content } = self.current.take()?;
-                Some(Found::Half { uid, member, bytes: content.into_bytes() })
+                match content.into_bytes() {
+                    Ok(bytes) => Some(Found::Half { uid, member, bytes }),
+                    Err(error) => {
+                        self.break_off(spooled(&error));
+                        None
+                    }
+                }
             }
         }
     }
@@ -265,6 +273,11 @@ pub fn unreadable(error: SourceError) -> Rejection {
     }
 }
 
+/// The archive may be whole, and this machine has no room to read it.
+fn spooled(error: &dcmjoin_index::Error) -> Rejection {
+    Rejection::new(Reason::ArchiveUnreadable, format!("a large member: {error}"))
+}
+
 fn tar_rejection(error: &TarError) -> Rejection {
     Rejection::new(error.reason(), error.to_string())
 }
@@ -277,22 +290,34 @@ struct Current {
 }
 
 /// A member's content: one slice of a range in the common case, copied together where it straddles
-/// ranges.
+/// ranges, and in a file where it is too large for that.
 #[derive(Default)]
 enum Content {
     #[default]
     Empty,
     Slice(Bytes),
     Joined(BytesMut, OwnedSemaphorePermit),
+    Spooled(Spool),
 }
 
 impl Content {
-    async fn push(&mut self, bytes: Bytes, length: u64, budget: &Budget) {
+    async fn push(
+        &mut self,
+        bytes: Bytes,
+        length: u64,
+        members: &Members,
+    ) -> Result<(), dcmjoin_index::Error> {
         *self = match std::mem::take(self) {
             Self::Empty => Self::Slice(bytes),
+            Self::Slice(first) if members.is_large(length) => {
+                let mut spool = members.spool()?;
+                spool.append(&first)?;
+                spool.append(&bytes)?;
+                Self::Spooled(spool)
+            }
             Self::Slice(first) => {
                 // Paid for as a whole before a byte is copied: waiting later could wait for itself.
-                let permit = budget.take(length).await;
+                let permit = members.take(length).await;
                 let mut joined = BytesMut::with_capacity(usize::try_from(length).unwrap_or(0));
                 joined.extend_from_slice(&first);
                 joined.extend_from_slice(&bytes);
@@ -302,28 +327,36 @@ impl Content {
                 joined.extend_from_slice(&bytes);
                 Self::Joined(joined, permit)
             }
+            Self::Spooled(mut spool) => {
+                spool.append(&bytes)?;
+                Self::Spooled(spool)
+            }
         };
+        Ok(())
     }
 
-    fn len(&self) -> usize {
+    fn len(&self) -> u64 {
         match self {
             Self::Empty => 0,
-            Self::Slice(bytes) => bytes.len(),
-            Self::Joined(bytes, _) => bytes.len(),
+            Self::Slice(bytes) => bytes.len() as u64,
+            Self::Joined(bytes, _) => bytes.len() as u64,
+            Self::Spooled(spool) => spool.len(),
         }
     }
 
-    fn into_bytes(self) -> Bytes {
-        match self {
+    fn into_bytes(self) -> Result<Bytes, dcmjoin_index::Error> {
+        Ok(match self {
             Self::Empty => Bytes::new(),
             Self::Slice(bytes) => bytes,
             Self::Joined(bytes, permit) => paid(bytes.freeze(), permit),
-        }
+            Self::Spooled(spool) => spool.into_bytes()?,
+        })
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use crate::budget::Budget;
     use dcmjoin_objects::Stores;
 
     use super::*;
@@ -340,7 +373,7 @@ mod tests {
         let root =
             Stores::default().open(&dir.path().display().to_string().parse().unwrap()).unwrap();
         let object = root.list().await.unwrap().remove(0);
-        let members = Budget::new(1 << 20);
+        let members = Members::new(1 << 20, dir.path());
         let (ranges, pieces) = (Budget::new(3 << 20), Budget::new(3 << 20));
         let reading = Reading { ranges, pieces, range_bytes, ratio_max: 10 };
         let limits = TarLimits::default();
@@ -357,7 +390,10 @@ mod tests {
         let mut found = Vec::new();
         while let Some(next) = scanner.next().await {
             found.push(match next {
-                Found::Half { uid, bytes, .. } => format!("{uid} {}", bytes.len()),
+                Found::Half { uid, bytes, .. } => {
+                    assert!(bytes.iter().all(|&byte| byte == 7), "the content");
+                    format!("{uid} {}", bytes.len())
+                }
                 Found::Rejected { rejection, .. } => rejection.reason.to_string(),
                 Found::Ignored(why) => format!("{why:?}"),
                 Found::Broken(rejection) => rejection.to_string(),
@@ -390,6 +426,17 @@ mod tests {
         let expected = ["1.2 5000", "Folder", "1.3 1", "Junk", "OtherHalf"];
         for range_bytes in [1, 100, 512, 5000, 1 << 20] {
             assert_eq!(scanned(&tar, range_bytes, HOUR, 1 << 20).await, expected, "{range_bytes}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_member_that_memory_does_not_hold_goes_through_a_file() {
+        let tar = archive(&[("1.2.j2c", 3 << 20), ("1.3.j2c", 5000)]);
+        for range_bytes in [100_000, 1 << 20] {
+            let found = scanned(&tar, range_bytes, HOUR, 4 << 20).await;
+            assert_eq!(found, ["1.2 3145728", "1.3 5000"]);
+            let cut = scanned(&tar[..1 << 20], range_bytes, HOUR, 4 << 20).await;
+            assert_eq!(cut[0], "member_truncated");
         }
     }
 

@@ -13,11 +13,13 @@ mod watch;
 use std::process::ExitCode;
 
 use clap::Parser;
+use dcmjoin_index::bound_arenas;
 
 use crate::cli::{Cli, Command};
 use crate::exit::Exit;
 
 fn main() -> ExitCode {
+    bound_arenas();
     let cli = Cli::parse();
     telemetry(&cli);
     let done = match cli.command {

@@ -28,7 +28,7 @@ use tempfile::TempDir;
 use tokio::task::JoinSet;
 
 use self::commit::Syncs;
-use crate::budget::{Budget, UNIT_BYTES};
+use crate::budget::{Budget, Members, UNIT_BYTES};
 use crate::catalog::{Catalog, Finished, Known};
 use crate::config::RunConfig;
 use crate::error::RunError;
@@ -93,7 +93,7 @@ struct Run {
     images: Vec<Object>,
     spill: TempDir,
     reading: Reading,
-    members: Budget,
+    members: Members,
     archives_at_once: usize,
     /// What earlier runs learnt; none where the output is in memory.
     catalog: Option<Catalog>,
@@ -189,7 +189,7 @@ impl Run {
                 range_bytes: memory.range_bytes,
                 ratio_max: config.limits.compression_ratio_max,
             },
-            members: Budget::new(memory.members_bytes),
+            members: Members::new(memory.members_bytes, spill.path()),
             archives_at_once: memory.archives_at_once,
             config,
             progress,

@@ -119,15 +119,21 @@ impl Run {
         row: &Row,
     ) -> Result<Result<Bytes, Rejection>, RunError> {
         self.check_stop()?;
-        let permit = self.members.take(row.length).await;
-        let bytes = match archive.read(row.offset..row.offset + row.length).await {
+        let read = if self.members.is_large(row.length) {
+            self.spooled(archive, row).await?
+        } else {
+            let permit = self.members.take(row.length).await;
+            let bytes = archive.read(row.offset..row.offset + row.length).await;
+            bytes.map(|bytes| paid(bytes, permit))
+        };
+        let bytes = match read {
             Ok(bytes) => bytes,
             Err(error) => return Ok(Err(unreadable(SourceError::Store(error)))),
         };
         self.progress.bytes.fetch_add(row.length, Relaxed);
         let crc32c = crc32c::crc32c(&bytes);
         if bytes.len() as u64 == row.length && row.crc32c.is_none_or(|told| told == crc32c) {
-            return Ok(Ok(paid(bytes, permit)));
+            return Ok(Ok(bytes));
         }
         let detail = format!(
             "expected {} bytes with the CRC-32C that the catalogue tells, got {} with another",
@@ -135,6 +141,26 @@ impl Run {
             bytes.len()
         );
         Ok(Err(Rejection::new(Reason::ArchiveUnreadable, detail)))
+    }
+
+    /// Reads a half that memory does not hold to a file.
+    async fn spooled(
+        &self,
+        archive: &Object,
+        row: &Row,
+    ) -> Result<Result<Bytes, dcmjoin_objects::Error>, RunError> {
+        let mut spool = self.members.spool()?;
+        let end = row.offset + row.length;
+        for start in (row.offset..end).step_by(self.reading.range_bytes as usize) {
+            let to = end.min(start + self.reading.range_bytes);
+            let permit = self.reading.ranges.take(to - start).await;
+            match archive.read(start..to).await {
+                Ok(bytes) => spool.append(&bytes)?,
+                Err(error) => return Ok(Err(error)),
+            }
+            drop(permit);
+        }
+        Ok(Ok(spool.into_bytes()?))
     }
 
     /// Lists what an earlier run published, or rejected for good, as this run's.

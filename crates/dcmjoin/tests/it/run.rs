@@ -91,6 +91,39 @@ fn an_object_with_other_bytes_is_kept_replaced_or_a_failure() {
 }
 
 #[test]
+fn an_instance_that_memory_does_not_hold_has_the_same_bytes() {
+    let side = 9000;
+    let pixels: Vec<u8> = (0..side * side).map(|at| (at % 251) as u8).collect();
+    let mut files = Vec::new();
+    for memory in ["64", "1024"] {
+        let place = Place::new();
+        place.write("metadata/a.tar", &[crate::archive::header_of("2.25.1", "P", side)]);
+        place.write("images/a.tar", &[("2.25.1.j2c".into(), pixels.clone()), image("2.25.2", 1)]);
+        let report = place.run(&["--memory", memory]);
+        report.check("instances", &[("pairs", 1), ("published", 1)]);
+        // Once more by its range, from the catalogue, to another output.
+        let (out, again) = (place.text("out"), place.text("again.dcm"));
+        let got = crate::archive::dcmjoin(&[
+            "get",
+            "2.25.1",
+            "--catalog",
+            &out,
+            "--strategy",
+            "select",
+            "--memory",
+            memory,
+            "-o",
+            &again,
+        ]);
+        assert!(got.status.success(), "{}", String::from_utf8_lossy(&got.stderr));
+        files.push(place.instances().remove("2.25.1.dcm").unwrap());
+        files.push(fs::read(again).unwrap());
+    }
+    assert!(files[0].windows(16).any(|window| window == &pixels[..16]));
+    assert!(files.iter().all(|file| *file == files[0]));
+}
+
+#[test]
 fn a_dry_run_writes_nothing_and_says_what_would_be() {
     let place = Place::new();
     three(&place);
