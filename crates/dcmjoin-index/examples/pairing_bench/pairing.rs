@@ -51,7 +51,7 @@ pub(crate) fn run(options: &Options) -> Result<Value> {
         },
         "facts_memory_bytes": options.facts_bytes,
         "memory_peak_bytes_pushing": memory_pushed,
-        "memory_peak_bytes": memory_peak_bytes(),
+        "memory_peak_bytes": memory_pushed.max(memory_peak_bytes()),
         "disk_peak_bytes": disk_bytes,
         "disk_bytes_per_fact": disk_bytes as f64 / pushed as f64,
         "load": measure::load(),
