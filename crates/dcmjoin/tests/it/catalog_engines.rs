@@ -1,4 +1,4 @@
-//! Other engines read the catalogue: the queries of `docs/catalog.md`, run by DuckDB, and the
+//! Other engines read the catalogue: the queries of `docs/catalog.md`, run by `DuckDB`, and the
 //! columns as pyarrow sees them.
 
 use std::collections::BTreeMap;
