@@ -6,7 +6,7 @@ use dcmjoin_model::Half;
 
 use crate::samples::{archive, file, row, uid};
 
-fn rows(file: &Bytes) -> Vec<Row> {
+fn read(file: &Bytes) -> Vec<Row> {
     Reader::open(file.clone()).unwrap().rows().collect::<Result<_, _>>().unwrap()
 }
 
@@ -18,7 +18,7 @@ fn rows_come_back_as_they_were() {
     assert_eq!(reader.len(), 500);
     assert_eq!(reader.archive().half, Half::Image);
     assert_eq!(reader.archive().extra["members"], 3);
-    assert_eq!(rows(&file), written);
+    assert_eq!(read(&file), written);
 }
 
 #[test]
@@ -32,7 +32,7 @@ fn numbers_keep_all_their_bits() {
         crc32: Some(0),
         ..Row::at(u64::MAX, State::Open)
     };
-    assert_eq!(rows(&file([extreme.clone()])), [extreme]);
+    assert_eq!(read(&file([extreme.clone()])), [extreme]);
 }
 
 #[test]
@@ -45,22 +45,32 @@ fn an_archive_without_a_half_has_a_file_too() {
 }
 
 #[test]
-fn any_order_within_a_group_gives_the_same_bytes() {
+fn any_order_gives_the_same_bytes() {
     let forward = file((0..3_000).map(row));
     let backward = file((0..3_000).rev().map(row));
     assert!(forward == backward);
 }
 
 #[test]
+fn rows_that_come_late_give_the_same_bytes_over_several_groups() {
+    let rows: Vec<_> = (0..3 * ROWS_IN_GROUP as u64).map(row).collect();
+    let forward = file(rows.clone());
+    let mut late = rows;
+    late.chunks_mut(ROWS_IN_GROUP / 2).for_each(<[Row]>::reverse);
+    assert!(forward == file(late));
+    assert_eq!(read(&forward).len(), 3 * ROWS_IN_GROUP);
+}
+
+#[test]
 fn groups_are_bounded_in_rows_and_in_text() {
     let count = ROWS_IN_GROUP as u64 + 2;
-    let read = rows(&file((0..count).map(row)));
-    assert_eq!(read.len() as u64, count);
+    let rows = read(&file((0..count).map(row)));
+    assert_eq!(rows.len() as u64, count);
     let long = |n| Row { detail: Some("x".repeat(GROUP_TEXT_BYTES_MAX / 2)), ..row(n) };
-    let read = rows(&file((0..3).rev().map(long)));
+    let rows = read(&file((0..3).rev().map(long)));
     assert_eq!(
-        read.iter().map(|row| row.offset).collect::<Vec<_>>(),
-        [1, 2, 0].map(|n| row(n).offset)
+        rows.iter().map(|row| row.offset).collect::<Vec<_>>(),
+        [0, 1, 2].map(|n| row(n).offset)
     );
 }
 
