@@ -85,7 +85,7 @@ impl Publisher {
         }
         match self.write(&row, segments, mode).await {
             Ok(()) => Ok(Published::Durable(Outcome::Published, row)),
-            Err(error) if error.kind == ErrorKind::Exists => self.standing(row, segments).await,
+            Err(error) if error.kind == ErrorKind::Exists => self.in_the_way(row, segments).await,
             Err(error) => Err(error.into()),
         }
     }
@@ -107,7 +107,26 @@ impl Publisher {
         writer.finish().await
     }
 
-    async fn standing(&self, row: PublishedRow, segments: &[Bytes]) -> Result<Published, RunError> {
+    /// Returns the row of an instance whose object stands in its place with the same bytes.
+    ///
+    /// # Errors
+    /// [`RunError::Store`] where the output cannot be read.
+    pub async fn standing(
+        &self,
+        header: &Header,
+        instance: &Instance,
+    ) -> Result<Option<PublishedRow>, RunError> {
+        let Ok(key) = self.layout.key(header) else { return Ok(None) };
+        let segments = &instance.file.segments;
+        let stands = self.stands(&key, segments).await?;
+        Ok(stands.then(|| PublishedRow::new(key, segments)))
+    }
+
+    async fn in_the_way(
+        &self,
+        row: PublishedRow,
+        segments: &[Bytes],
+    ) -> Result<Published, RunError> {
         if self.if_exists == IfExists::Fail {
             let detail = "expected no object in the output's place, got one";
             return Ok(Published::Rejected(Rejection::new(Reason::OutputExists, detail)));

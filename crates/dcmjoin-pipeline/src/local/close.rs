@@ -201,7 +201,16 @@ impl Close<'_> {
         if let Ok(loser) = self.assembled(paired, claimed).await {
             run.warnings.subtract(&loser.warnings);
         }
-        match run.publisher.overwrite(header, &instance).await? {
+        // An earlier run may have settled this conflict: its archives' rows tell of the time before.
+        let settled = match claimed.outcome {
+            Outcome::AlreadyThere => run.publisher.standing(header, &instance).await?,
+            _ => None,
+        };
+        let published = match settled {
+            Some(row) => Published::Durable(Outcome::AlreadyThere, row),
+            None => run.publisher.overwrite(header, &instance).await?,
+        };
+        match published {
             Published::Durable(outcome, row) => {
                 run.warnings.add(&instance.warnings);
                 self.superseded.published.insert(row.key.clone(), row);

@@ -66,6 +66,20 @@ fn a_second_run_reads_no_archive_and_has_the_same_books() {
 }
 
 #[test]
+fn conflicts_that_are_settled_are_not_written_again() {
+    let place = Place::new();
+    let uids: Vec<String> = (1..9).map(|number| format!("2.25.{number}")).collect();
+    let of = |value| uids.iter().map(|uid| image(uid, value)).collect::<Vec<_>>();
+    place.write("metadata/a.tar", &uids.iter().map(|uid| header(uid, "P")).collect::<Vec<_>>());
+    place.write("images/a.tar", &of(1));
+    place.write("images/b.tar", &of(2));
+    place.run(&[]).check("instances", &[("pairs", 8), ("published", 8)]);
+    let before = place.instances();
+    place.run(&[]).check("instances", &[("pairs", 8), ("already_there", 8)]);
+    assert_eq!(place.instances(), before);
+}
+
+#[test]
 fn an_archive_that_changed_is_read_again() {
     let place = Place::new();
     three(&place);
