@@ -2,8 +2,9 @@
 //!
 //! Reading order: [`mod@test`] lists the steps of the one test command; [`steps`] runs them and sums
 //! up; [`tools`] installs what they need; [`tidy`], [`docs`] and [`proof`] are steps that are more
-//! than a command line.
+//! than a command line. [`bench`] measures, and is no step of the tests.
 
+mod bench;
 mod docs;
 mod paths;
 mod proof;
@@ -24,6 +25,8 @@ Usage: cargo xtask TASK
   docs                             run the commands of README.md and docs/ as they stand there
   proof [--update] [--bin FILE]    split real DICOM files, join them again, compare; --update
                                    writes docs/proof.md instead of comparing with it
+  bench [--list] [NAME]... [--repeats N] [--pairs N] [--work DIR] [--out DIR]
+                                   measure, against others; rows and tables to docs/benchmarks
   tools                            install what the tests need, and print where it is
 ";
 
@@ -49,6 +52,7 @@ fn dispatch(args: &[String]) -> Result<ExitCode> {
         "tidy" => Ok(steps::exit_code(tidy::run(&context)?)),
         "docs" => Ok(steps::exit_code(docs::run(&context)?)),
         "proof" => Ok(steps::exit_code(proof::run(&context, &proof::Options::parse(rest)?)?)),
+        "bench" => bench::run(&context, rest),
         "tools" => {
             for (name, value) in context.tools()?.env() {
                 println!("{name}={}", value.display());

@@ -35,7 +35,7 @@ const ARROWS: &[(&str, Knows)] = &[
     ("dcmjoin-server", Knows::These(&["dcmjoin-model", "dcmjoin-ledger"])),
     ("dcmjoin", Knows::Shipped),
     ("dcmjoin-testkit", Knows::Shipped),
-    ("xtask", Knows::These(&["dcmjoin-model"])),
+    ("xtask", Knows::These(&["dcmjoin-model", "dcmjoin-testkit"])),
 ];
 
 enum Knows {

@@ -1,0 +1,115 @@
+//! What benches need before they measure: built programs and data sets, made once and kept.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, Result};
+
+use super::Options;
+use crate::steps::{Context, check};
+
+/// The profile of all that is measured.
+pub(crate) const PROFILE: &str = "release";
+
+/// Nothing amiss: every variant can do every instance.
+const CLEAN: &[&str] = &[
+    "--unpaired-metadata=0",
+    "--unpaired-images=0",
+    "--duplicate=0",
+    "--conflict=0",
+    "--broken=0",
+    "--quiet",
+];
+
+/// What all benches share.
+pub(crate) struct Bench<'a> {
+    pub(crate) context: &'a Context,
+    pub(crate) options: &'a Options,
+    work: PathBuf,
+}
+
+impl<'a> Bench<'a> {
+    /// Builds the programs.
+    pub(crate) fn prepare(
+        context: &'a Context,
+        options: &'a Options,
+        work: Option<PathBuf>,
+    ) -> Result<Self> {
+        let build = ["build", "--profile", PROFILE, "--package"];
+        check(&mut context.cargo(&[&build[..], &["dcmjoin"]].concat()))?;
+        let example = ["dcmjoin-index", "--example", "pairing_bench"];
+        check(&mut context.cargo(&[&build[..], &example].concat()))?;
+        let manifest = context.root.join("benches/peers/Cargo.toml");
+        let mut peers = context.cargo(&["build", "--profile", PROFILE, "--manifest-path"]);
+        check(peers.arg(manifest).env("CARGO_TARGET_DIR", context.target.join("peers")))?;
+        let work = work.unwrap_or_else(|| context.target.join("bench"));
+        fs::create_dir_all(&work).context("make the folder of data sets")?;
+        Ok(Self { context, options, work })
+    }
+
+    pub(crate) fn work(&self) -> &Path {
+        &self.work
+    }
+
+    pub(crate) fn repeats(&self) -> std::ops::RangeInclusive<u32> {
+        1..=self.options.repeats
+    }
+
+    pub(crate) fn dcmjoin(&self) -> Command {
+        let mut command = Command::new(self.context.target.join(PROFILE).join("dcmjoin"));
+        command.args(["--quiet", "--log", "error"]).env("AWS_EC2_METADATA_DISABLED", "true");
+        command
+    }
+
+    pub(crate) fn peers(&self, words: &[&str]) -> Command {
+        let mut command = Command::new(self.context.target.join("peers/release/dcmjoin-peers"));
+        command.args(words);
+        command
+    }
+
+    pub(crate) fn pairing(&self, words: &[&str]) -> Command {
+        let examples = self.context.target.join(PROFILE).join("examples");
+        let mut command = Command::new(examples.join("pairing_bench"));
+        command.args(words).arg("--spill").arg(&self.work);
+        command
+    }
+
+    pub(crate) fn python(&self, script: &str) -> Result<Command> {
+        let mut command = Command::new(&self.context.tools()?.python);
+        command.arg(self.context.root.join("benches/python").join(script));
+        Ok(command)
+    }
+
+    /// Makes a data set, or finds it from an earlier call.
+    pub(crate) fn synth(&self, instances: u64, more: &[&str]) -> Result<PathBuf> {
+        let suffix: String = more.iter().map(|word| word.replace('-', "")).collect();
+        let folder = self.work.join(format!("data-{instances}{suffix}"));
+        // Written last by `synth`.
+        if folder.join("truth.json").is_file() {
+            return Ok(folder);
+        }
+        clear(&folder)?;
+        let mut command = self.dcmjoin();
+        command.args(["synth", "--instances", &instances.to_string()]).args(CLEAN).args(more);
+        check(command.arg("--out").arg(&folder))?;
+        Ok(folder)
+    }
+
+    /// Returns an empty folder to write to.
+    pub(crate) fn empty(&self, name: &str) -> Result<PathBuf> {
+        let folder = self.work.join(name);
+        clear(&folder)?;
+        fs::create_dir_all(&folder).context("make an output folder")?;
+        Ok(folder)
+    }
+}
+
+pub(crate) fn clear(folder: &Path) -> Result<()> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).context("clear a folder")
+        }
+        _ => Ok(()),
+    }
+}

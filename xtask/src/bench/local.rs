@@ -1,0 +1,142 @@
+//! Whole runs from folder to folder.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, Result};
+use serde_json::{Value, json};
+
+use super::data::{Bench, clear};
+use super::machine::cores;
+use super::measure::{self, Measured};
+use super::record::Book;
+
+/// Large enough that starting and ending do not count, small enough for memory.
+const INSTANCES: u64 = 10_000;
+/// The reference does some hundred a second.
+const REFERENCE_INSTANCES: &str = "1000";
+/// Small, ten times and a hundred times as much.
+const MEMORY_INSTANCES: &[u64] = &[500, 5_000, 50_000];
+const MEMORY_MIB: &[u64] = &[64, 256];
+
+/// dcmjoin, a program that only creates the files (without and with a sync at the end, which
+/// dcmjoin does), and the plain Python way.
+pub(crate) fn folders(bench: &Bench<'_>, book: &mut Book) -> Result<()> {
+    let data = bench.synth(INSTANCES, &[])?;
+    let threads = cores().to_string();
+    let list = bench.work().join("files.tsv");
+    for repeat in bench.repeats() {
+        let out = bench.empty("out")?;
+        let row = join(bench, &data, &out, None, &[])?;
+        book.add("folders", "dcmjoin", repeat, row);
+        fs::write(&list, listed(&out)?).context("write the list of files")?;
+        for (variant, syncs) in [("plain", false), ("plain-synced", true)] {
+            let out = bench.empty("out")?;
+            let words = ["files", text(&list)?, text(&out)?, &threads];
+            let row = plain(bench, &words, &out, syncs)?;
+            book.add("folders", variant, repeat, row);
+        }
+        let out = bench.empty("out")?;
+        let mut reference = bench.python("reference.py")?;
+        reference.args([data.join("metadata"), data.join("images"), out.clone()]);
+        let row = measure::json(reference.arg(REFERENCE_INSTANCES))?;
+        book.add("folders", "reference", repeat, row);
+        clear(&out)?;
+    }
+    Ok(())
+}
+
+fn plain(bench: &Bench<'_>, words: &[&str], out: &Path, syncs: bool) -> Result<Value> {
+    let mut row = measure::json(&mut bench.peers(words))?;
+    if syncs {
+        let sync = measure::run(Command::new("sync").arg("-f").arg(out))?;
+        let seconds = row["seconds"].as_f64().unwrap_or_default();
+        row["seconds"] = json!(seconds + sync.seconds);
+    }
+    Ok(row)
+}
+
+/// The same run on one processor and on two.
+pub(crate) fn scaling(bench: &Bench<'_>, book: &mut Book) -> Result<()> {
+    let data = bench.synth(INSTANCES, &[])?;
+    for repeat in bench.repeats() {
+        for (variant, processors) in [("1", "0"), ("2", "0,1")] {
+            let out = bench.empty("out")?;
+            let row = join(bench, &data, &out, Some(processors), &[])?;
+            book.add("scaling", variant, repeat, row);
+            clear(&out)?;
+        }
+    }
+    Ok(())
+}
+
+/// Each size with each budget.
+pub(crate) fn memory(bench: &Bench<'_>, book: &mut Book) -> Result<()> {
+    for &instances in MEMORY_INSTANCES {
+        let data = bench.synth(instances, &[])?;
+        for &budget in MEMORY_MIB {
+            let out = bench.empty("out")?;
+            let mut row = join(bench, &data, &out, None, &["--memory", &budget.to_string()])?;
+            row["budget_bytes"] = (budget << 20).into();
+            book.add("memory", &budget.to_string(), 1, row);
+            clear(&out)?;
+        }
+    }
+    Ok(())
+}
+
+fn join(
+    bench: &Bench<'_>,
+    data: &Path,
+    out: &Path,
+    processors: Option<&str>,
+    more: &[&str],
+) -> Result<Value> {
+    let report = bench.work().join("report.json");
+    let program = bench.dcmjoin();
+    let mut command = match processors {
+        Some(processors) => {
+            let mut command = Command::new("taskset");
+            command.args(["-c", processors]).arg(program.get_program()).args(program.get_args());
+            command
+        }
+        None => program,
+    };
+    command.arg("run").arg("--metadata").arg(data.join("metadata"));
+    command.arg("--images").arg(data.join("images")).arg("--output").arg(out);
+    command.arg("--spill").arg(bench.work()).arg("--report").arg(&report).args(more);
+    let measured = measure::run(&mut command)?;
+    row_of(&report, &measured)
+}
+
+/// Makes a row of a run's report and its time.
+pub(crate) fn row_of(report: &Path, measured: &Measured) -> Result<Value> {
+    let report: Value = serde_json::from_slice(&fs::read(report).context("read the report")?)
+        .context("read the report")?;
+    Ok(json!({
+        "seconds": measured.seconds,
+        "instances": report["instances"]["published"],
+        "bytes": report["bytes"]["written"],
+        "bytes_read": report["bytes"]["read"],
+        "rss_bytes": measured.rss_bytes,
+        "requests": report["requests"],
+    }))
+}
+
+/// Lists the instances of an output with their sizes.
+fn listed(out: &Path) -> Result<String> {
+    let mut lines = String::new();
+    for entry in fs::read_dir(out).context("list the output")? {
+        let path: PathBuf = entry.context("list the output")?.path();
+        if crate::paths::has_extension(&path, &["dcm"]) {
+            let name = path.file_name().and_then(|name| name.to_str()).context("a name")?;
+            lines += &format!("{name}\t{}\n", path.metadata().context("a size")?.len());
+        }
+    }
+    Ok(lines)
+}
+
+pub(crate) fn text(path: &Path) -> Result<&str> {
+    path.to_str().context("a path that is not UTF-8")
+}

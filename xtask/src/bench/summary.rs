@@ -1,0 +1,324 @@
+//! Tables and plots, all made of the rows.
+
+use std::fmt::Write as _;
+use std::fs;
+
+use anyhow::{Context as _, Result};
+
+use super::record::{Book, Spread};
+use super::svg::{Line, Plot};
+use crate::steps::Context;
+
+const PAGE: &str = "docs/benchmarks/README.md";
+const BEGIN: &str = "<!-- table: begin -->";
+const END: &str = "<!-- table: end -->";
+const MIB: f64 = 1_048_576.0;
+
+/// A target, and the figures that meet it.
+struct Target {
+    what: &'static str,
+    target: &'static str,
+    unit: &'static str,
+    values: fn(&Book) -> Vec<f64>,
+    met: fn(Spread) -> bool,
+}
+
+const TARGETS: &[Target] = &[
+    Target {
+        what: "folder to folder, instances/s against the Python reference",
+        target: ">= 50",
+        unit: "x",
+        values: |book| book.ratios("folders", "dcmjoin", "reference"),
+        met: |found| found.median >= 50.0,
+    },
+    Target {
+        what: "against a plain program that creates the same files",
+        target: ">= 0.80",
+        unit: "x",
+        values: |book| book.ratios("folders", "dcmjoin", "plain"),
+        met: |found| found.median >= 0.8,
+    },
+    Target {
+        what: "the same, where the plain program syncs at the end as dcmjoin does",
+        target: ">= 0.80",
+        unit: "x",
+        values: |book| book.ratios("folders", "dcmjoin", "plain-synced"),
+        met: |found| found.median >= 0.8,
+    },
+    Target {
+        what: "S3 to S3, against rclone copying as many bytes and objects",
+        target: ">= 1.0",
+        unit: "x",
+        values: |book| book.ratios("s3", "dcmjoin", "rclone"),
+        met: |found| found.median >= 1.0,
+    },
+    Target {
+        what: "header to data set, against pydicom",
+        target: ">= 200",
+        unit: "x",
+        values: |book| book.ratios("header", "ours", "pydicom"),
+        met: |found| found.median >= 200.0,
+    },
+    Target {
+        what: "header to data set, against dicom-json and dicom-object",
+        target: ">= 4",
+        unit: "x",
+        values: |book| book.ratios("header", "ours", "dicom-rs"),
+        met: |found| found.median >= 4.0,
+    },
+    Target {
+        what: "index in memory, 10 M headers",
+        target: "<= 21",
+        unit: "B/key",
+        values: |book| book.values("index", "10000000", "memory_bytes_per_header"),
+        met: |found| found.median <= 21.0,
+    },
+    Target {
+        what: "a probe by itself, 10 M headers",
+        target: "<= 90",
+        unit: "ns",
+        values: |book| book.values("index", "10000000", "probe_ns"),
+        met: |found| found.median <= 90.0,
+    },
+    Target {
+        what: "a probe in lots, as the run does, 10 M headers",
+        target: "<= 90",
+        unit: "ns",
+        values: |book| book.values("index", "10000000", "probe_in_lots_ns"),
+        met: |found| found.median <= 90.0,
+    },
+    Target {
+        what: "pairing, UIDs given, largest size measured",
+        target: "<= 300",
+        unit: "ns/pair",
+        values: |book| largest(book, "ns_per_pair"),
+        met: |found| found.median <= 300.0,
+    },
+    Target {
+        what: "pairing, peak memory of the largest size measured",
+        target: "<= 512",
+        unit: "MiB",
+        values: |book| mib(largest(book, "rss_bytes")),
+        met: |found| found.max <= 512.0,
+    },
+    Target {
+        what: "whole run, peak memory over the budget, all sizes",
+        target: "<= 1.10",
+        unit: "x",
+        values: over_budget,
+        met: |found| found.max <= 1.1,
+    },
+    Target {
+        what: "tar scan, stream against stream, against the tar crate",
+        target: ">= 2",
+        unit: "x",
+        values: |book| book.ratios("tar", "ours", "tar-crate"),
+        met: |found| found.median >= 2.0,
+    },
+    Target {
+        what: "GETs over bytes / 16 MiB, archives of 64 MiB and more",
+        target: "<= 1.01",
+        unit: "x",
+        values: |book| book.values("requests", "dcmjoin", "gets_of_bytes"),
+        met: |found| found.median <= 1.01,
+    },
+    Target {
+        what: "two processors over one",
+        target: "none",
+        unit: "x",
+        values: |book| book.ratios("scaling", "2", "1"),
+        met: |_| true,
+    },
+];
+
+/// Targets of an output that does not exist.
+const NOT_BUILT: &[(&str, &str)] = &[
+    ("to one shard a thread, against the Python reference", ">= 100 x"),
+    ("to shards, against `cat` of the input", ">= 0.5 x"),
+];
+
+fn pairing_sizes(book: &Book) -> Vec<u64> {
+    [1_000_000, 10_000_000, 250_000_000, 1_000_000_000]
+        .into_iter()
+        .filter(|size| book.of("pairing", &size.to_string()).next().is_some())
+        .collect()
+}
+
+fn largest(book: &Book, field: &str) -> Vec<f64> {
+    let size = pairing_sizes(book).last().copied();
+    size.map_or_else(Vec::new, |size| book.values("pairing", &size.to_string(), field))
+}
+
+fn mib(bytes: Vec<f64>) -> Vec<f64> {
+    bytes.into_iter().map(|bytes| bytes / MIB).collect()
+}
+
+fn over_budget(book: &Book) -> Vec<f64> {
+    let rows = ["64", "256"].into_iter().flat_map(|budget| book.of("memory", budget));
+    rows.filter_map(|row| Some(row["rss_bytes"].as_f64()? / row["budget_bytes"].as_f64()?))
+        .collect()
+}
+
+/// Returns the table of targets.
+pub(crate) fn table(book: &Book) -> String {
+    let mut table =
+        "| what | target | median | min to max | n | |\n| --- | --- | ---: | --- | ---: | --- |\n"
+            .to_owned();
+    for Target { what, target, unit, values, met } in TARGETS {
+        let values = values(book);
+        let count = values.len();
+        let _ = match Spread::of(values) {
+            Some(found) => {
+                let verdict = match (*target, met(found)) {
+                    ("none", _) => "",
+                    (_, true) => "met",
+                    (_, false) => "not met",
+                };
+                let Spread { median, min, max } = found;
+                writeln!(
+                    table,
+                    "| {what} | {target} {unit} | {median:.2} | {min:.2} to {max:.2} | {count} | {verdict} |"
+                )
+            }
+            None => writeln!(table, "| {what} | {target} {unit} | | | 0 | not measured |"),
+        };
+    }
+    for (what, target) in NOT_BUILT {
+        let _ = writeln!(table, "| {what} | {target} | | | 0 | not built |");
+    }
+    table
+}
+
+/// Writes `summary.md` and the plots beside the rows, and the table into the page of the docs.
+pub(crate) fn write(context: &Context, book: &Book, is_documented: bool) -> Result<()> {
+    let table = table(book);
+    let mut page =
+        format!("# Benchmark summary\n\nMade of rows.jsonl by `cargo xtask bench`.\n\n{table}\n");
+    page += "| bench | started (UTC) | commit | load at start | machine |\n| --- | --- | --- | ---: | --- |\n";
+    for (bench, run) in book.runs() {
+        let word = |field: &str| run[field].as_str().unwrap_or_default().to_owned();
+        let changed = if run["changed_since_commit"] == true { " and changes" } else { "" };
+        let gib = run["memory_bytes"].as_f64().unwrap_or_default() / MIB / 1024.0;
+        let _ = writeln!(
+            page,
+            "| {bench} | {} | {}{changed} | {} | {}, {} cores, {gib:.0} GiB, Linux {}, {}, profile {} |",
+            word("started"),
+            word("commit"),
+            run["load_at_start"],
+            word("cpu"),
+            run["cores"],
+            word("kernel"),
+            word("filesystem"),
+            word("profile"),
+        );
+    }
+    for (name, plot) in plots(book) {
+        if let Some(svg) = plot.svg() {
+            book.put(name, &svg)?;
+            let _ = write!(page, "\n![{}]({name})\n", plot.title);
+        }
+    }
+    book.put("summary.md", &page)?;
+    if is_documented {
+        let file = context.root.join(PAGE);
+        let text = fs::read_to_string(&file).with_context(|| format!("read {PAGE}"))?;
+        let folder = book.folder().file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let inner = format!("\nFrom [{folder}]({folder}/summary.md):\n\n{table}");
+        fs::write(&file, between(&text, &inner)?).with_context(|| format!("write {PAGE}"))?;
+    }
+    Ok(())
+}
+
+/// Returns the text with what stands between the marks replaced.
+fn between(text: &str, inner: &str) -> Result<String> {
+    let (before, rest) = text.split_once(BEGIN).with_context(|| format!("{PAGE}: no {BEGIN}"))?;
+    let (_, after) = rest.split_once(END).with_context(|| format!("{PAGE}: no {END}"))?;
+    Ok(format!("{before}{BEGIN}{inner}{END}{after}"))
+}
+
+fn plots(book: &Book) -> [(&'static str, Plot<'static>); 4] {
+    let by_instances = |y: fn(f64, f64, f64) -> f64| {
+        ["64", "256"].map(|budget| Line {
+            name: format!("--memory {budget}"),
+            points: book
+                .of("memory", budget)
+                .filter_map(|row| {
+                    let field = |name: &str| row[name].as_f64();
+                    let n = field("instances")?;
+                    Some((n, y(n, field("seconds")?, field("rss_bytes")?)))
+                })
+                .collect(),
+        })
+    };
+    let plot = |title, x, y, log_x, lines| Plot { title, x, y, log_x, lines };
+    let median = |variant: &str| {
+        let rates = book
+            .of("scaling", variant)
+            .filter_map(|row| Some(row["instances"].as_f64()? / row["seconds"].as_f64()?));
+        Spread::of(rates.collect()).map(|found| found.median)
+    };
+    let threads = [(1.0, median("1")), (2.0, median("2"))];
+    let scaled = threads.into_iter().filter_map(|(n, rate)| Some((n, rate?))).collect();
+    let pairing = pairing_sizes(book).into_iter().filter_map(|size| {
+        let rows = mib(book.values("pairing", &size.to_string(), "rss_bytes"));
+        Some((size as f64, Spread::of(rows)?.median))
+    });
+    let one = |name: &str, points| vec![Line { name: name.to_owned(), points }];
+    let (title, x) = ("Folder to folder: throughput", "instances");
+    [
+        (
+            "throughput.svg",
+            plot(title, x, "instances/s", true, by_instances(|n, s, _| n / s).into()),
+        ),
+        (
+            "memory.svg",
+            plot(
+                "Folder to folder: peak memory",
+                x,
+                "MiB",
+                true,
+                by_instances(|_, _, rss| rss / MIB).into(),
+            ),
+        ),
+        (
+            "scaling.svg",
+            plot(
+                "Folder to folder: scaling",
+                "processors",
+                "instances/s",
+                false,
+                one("dcmjoin run", scaled),
+            ),
+        ),
+        (
+            "pairing-memory.svg",
+            plot("Pairing: peak memory", "pairs", "MiB", true, one("pairing", pairing.collect())),
+        ),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_page_keeps_what_people_wrote() {
+        let page = format!("a\n{BEGIN}old{END}\nb\n");
+        assert_eq!(between(&page, "new").unwrap(), format!("a\n{BEGIN}new{END}\nb\n"));
+        assert!(between("a", "new").is_err());
+    }
+
+    #[test]
+    fn what_was_not_measured_is_said_so() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut book = Book::open(folder.path()).unwrap();
+        book.add("tar", "ours", 1, json!({"instances": 9, "seconds": 1.0}));
+        book.add("tar", "tar-crate", 1, json!({"instances": 9, "seconds": 1.5}));
+        let table = table(&book);
+        assert!(table.contains(">= 2 x | 1.50 | 1.50 to 1.50 | 1 | not met |"), "{table}");
+        assert_eq!(table.matches("not built").count(), 2);
+        assert!(table.contains("| 0 | not measured |"));
+    }
+}
