@@ -1,5 +1,7 @@
 //! The arguments. One help line each, with its unit and default.
 
+mod plan;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -7,6 +9,8 @@ use dcmjoin_objects::Location;
 use dcmjoin_pipeline::config::Source;
 use dcmjoin_pipeline::{IfExists, Layout, RunConfig};
 use tracing::level_filters::LevelFilter;
+
+pub(crate) use plan::PlanArgs;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -58,6 +62,8 @@ pub(crate) enum Command {
     Get(GetArgs),
     /// Say what a member, an archive or a Part 10 file holds
     Inspect(InspectArgs),
+    /// Say what restoring and joining costs, and how long it takes
+    Plan(Box<PlanArgs>),
     /// Make a data set that looks like a partner's
     Synth(SynthArgs),
     /// Make a data set and run the whole job on it

@@ -18,6 +18,8 @@ mod hostile;
 #[cfg(test)]
 mod inspect;
 #[cfg(test)]
+mod plan;
+#[cfg(test)]
 mod run;
 #[cfg(test)]
 mod s3;
