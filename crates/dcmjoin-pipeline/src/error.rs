@@ -9,6 +9,9 @@ pub enum RunError {
     /// A source, a manifest or the output cannot be used.
     #[error(transparent)]
     Store(#[from] dcmjoin_objects::Error),
+    /// A manifest cannot be read.
+    #[error(transparent)]
+    Manifest(dcmjoin_manifest::Error),
     /// The spill folder cannot be used.
     #[error(transparent)]
     Index(#[from] dcmjoin_index::Error),
@@ -68,6 +71,16 @@ pub enum RunError {
     Internal(String),
 }
 
+/// A row that makes no sense is an invalid argument; all else is a manifest that cannot be read.
+impl From<dcmjoin_manifest::Error> for RunError {
+    fn from(error: dcmjoin_manifest::Error) -> Self {
+        match error {
+            dcmjoin_manifest::Error::Row { place, detail } => Self::Invalid { place, detail },
+            error => Self::Manifest(error),
+        }
+    }
+}
+
 impl RunError {
     pub(crate) fn io(
         action: &'static str,
@@ -85,6 +98,7 @@ impl RunError {
             Self::Index(_) | Self::Catalog(_) => {
                 Some("choose a folder with more room by --spill, then run again")
             }
+            Self::Manifest(error) => error.hint(),
             Self::Locked { .. } => Some(
                 "wait for it to end; a lock whose run is dead is taken over by itself after a while",
             ),

@@ -6,6 +6,7 @@
 use std::collections::HashSet;
 use std::path::Path;
 
+use dcmjoin_manifest::Place;
 use dcmjoin_model::{Half, SopInstanceUid};
 use dcmjoin_objects::{Location, Object, Stores};
 
@@ -17,7 +18,7 @@ use crate::error::RunError;
 /// may have any.
 const ARCHIVE_ENDINGS: [&str; 6] = [".tar", ".tar.gz", ".tgz", ".tar.zst", ".tzst", ".tar.zstd"];
 
-/// The longest manifest or list of UIDs, in bytes: ten million lines.
+/// The longest list of UIDs, in bytes: ten million lines.
 const LIST_BYTES_MAX: u64 = 1 << 30;
 
 /// Lists the archives of one side.
@@ -129,16 +130,30 @@ async fn one(stores: &Stores, location: &Location) -> Result<Option<Object>, Run
     Ok(stores.open(&parent)?.object(&key).await?)
 }
 
+/// Returns the archives that a manifest names: a list, CSV, JSON lines or an S3 Inventory.
 async fn named(stores: &Stores, file: &Path) -> Result<Vec<Object>, RunError> {
     let mut archives = Vec::new();
-    for (number, line) in lines(file)? {
-        let place = || format!("{}:{number}", file.display());
-        let location: Location = line.parse().map_err(|error: dcmjoin_objects::Error| {
-            RunError::Invalid { place: place(), detail: error.detail }
-        })?;
-        let archive = one_by_any_name(stores, &location).await?;
-        let missing = || RunError::Invalid { place: place(), detail: "no such archive".to_owned() };
-        archives.push(archive.ok_or_else(missing)?);
+    for entry in dcmjoin_manifest::open(file)? {
+        let entry = entry?;
+        let invalid = |detail: String| RunError::Invalid {
+            place: format!("{}:{}", file.display(), entry.line),
+            detail,
+        };
+        if entry.version.is_some() {
+            return Err(invalid("only the current version of an archive can be read".to_owned()));
+        }
+        let archive = match &entry.place {
+            Place::Object { bucket, key } => {
+                stores.open(&format!("s3://{bucket}").parse()?)?.object(key).await?
+            }
+            Place::Location(line) => {
+                let location = line.parse();
+                let location = location
+                    .map_err(|error: dcmjoin_objects::Error| invalid(error.detail.clone()))?;
+                one_by_any_name(stores, &location).await?
+            }
+        };
+        archives.push(archive.ok_or_else(|| invalid("no such archive".to_owned()))?);
     }
     Ok(archives)
 }

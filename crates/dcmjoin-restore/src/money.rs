@@ -14,6 +14,19 @@ pub(crate) const fn float(count: u64) -> f64 {
     count as f64
 }
 
+/// Returns a count with thousands apart: `1,234,567`.
+pub(crate) fn grouped(count: u64) -> String {
+    let digits = count.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
 /// An amount of US dollars, up to 18 billion; more is kept at that.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Usd(u64);
@@ -58,6 +71,15 @@ impl Usd {
         Self(u64::try_from(nanos).unwrap_or(u64::MAX))
     }
 
+    /// Returns the amount as people compare it: without cents from a hundred dollars on.
+    #[must_use]
+    pub fn rounded(self) -> String {
+        match self.0 {
+            nanos if nanos < 100 * NANOS => self.to_string(),
+            nanos => format!("${}", grouped(nanos.saturating_add(NANOS / 2) / NANOS)),
+        }
+    }
+
     /// Returns what is left after another amount is taken away, nothing where that is more.
     #[must_use]
     pub const fn less(self, other: Self) -> Self {
@@ -87,7 +109,8 @@ impl Sum for Usd {
 
 impl fmt::Display for Usd {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "${:.2}", self.dollars())
+        let cents = self.0.saturating_add(NANOS / 200) / (NANOS / 100);
+        write!(f, "${}.{:02}", grouped(cents / 100), cents % 100)
     }
 }
 
@@ -117,6 +140,14 @@ mod tests {
         assert_eq!(Usd::from_dollars(-1.0), None);
         assert_eq!(Usd::from_dollars(f64::NAN), None);
         assert_eq!(Usd::from_dollars(1e12), None);
+    }
+
+    #[test]
+    fn amounts_are_readable() {
+        let usd = |dollars| Usd::from_dollars(dollars).unwrap();
+        assert_eq!(usd(12.345).to_string(), "$12.35");
+        assert_eq!(usd(1_234_567.899).to_string(), "$1,234,567.90");
+        assert_eq!([usd(99.5), usd(10_485.76)].map(Usd::rounded), ["$99.50", "$10,486"]);
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! The arguments. One help line each, with its unit and default.
 
+mod plan;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -9,6 +11,8 @@ use dcmjoin_objects::Location;
 use dcmjoin_pipeline::config::Source;
 use dcmjoin_pipeline::{IfExists, Layout, RunConfig, Strategy};
 use tracing::level_filters::LevelFilter;
+
+pub(crate) use plan::PlanArgs;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -62,6 +66,8 @@ pub(crate) enum Command {
     Inspect(InspectArgs),
     /// Print or export what runs learnt of their archives
     Catalog(CatalogArgs),
+    /// Say what restoring and joining costs, and how long it takes
+    Plan(Box<PlanArgs>),
     /// Make a data set that looks like a partner's
     Synth(SynthArgs),
     /// Make a data set and run the whole job on it

@@ -29,6 +29,7 @@ impl Exit {
             Some(RunError::Invalid { .. } | RunError::NoArchives { .. }) => Self::Usage,
             Some(RunError::Locked { .. } | RunError::LockLost) => Self::Locked,
             Some(RunError::Stopped) => Self::Stopped,
+            None if error.is::<crate::text::Hinted>() => Self::Usage,
             _ => Self::Failure,
         }
     }

@@ -27,6 +27,7 @@ fn main() -> ExitCode {
         Command::Get(args) => commands::get::run(args, &cli.output),
         Command::Inspect(args) => commands::inspect::run(&args, &cli.output),
         Command::Catalog(args) => commands::catalog::run(args, &cli.output),
+        Command::Plan(args) => commands::plan::run(&args, &cli.output),
         Command::Synth(args) => commands::synth::run(&args, &cli.output),
         Command::Demo(args) => commands::demo::run(&args, &cli.output),
         Command::Completions(args) => commands::completions::run(&args),

@@ -26,10 +26,38 @@ pub(crate) fn talk(text: &str) {
     let _ = writeln!(err, "{text}");
 }
 
+/// What was asked for makes no sense, with what to do about it.
+#[derive(Debug)]
+pub(crate) struct Hinted {
+    message: String,
+    hint: Option<&'static str>,
+}
+
+impl Hinted {
+    pub(crate) fn new(message: impl Into<String>, hint: &'static str) -> Self {
+        Self { message: message.into(), hint: Some(hint) }
+    }
+
+    /// Returns the text of an error with its hint.
+    pub(crate) fn of(error: &impl std::error::Error, hint: Option<&'static str>) -> Self {
+        Self { message: error.to_string(), hint }
+    }
+}
+
+impl std::fmt::Display for Hinted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Hinted {}
+
 /// Writes an error with its causes and, where there is one, what to do about it.
 pub(crate) fn error(error: &anyhow::Error) {
     talk(&format!("error: {error:#}"));
     if let Some(hint) = error.downcast_ref::<RunError>().and_then(RunError::hint) {
+        talk(&format!("hint: {hint}"));
+    } else if let Some(hint) = error.downcast_ref::<Hinted>().and_then(|error| error.hint) {
         talk(&format!("hint: {hint}"));
     } else if let Some(hint) =
         error.downcast_ref::<dcmjoin_objects::Error>().and_then(|error| error.kind.hint())

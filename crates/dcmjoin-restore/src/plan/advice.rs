@@ -1,11 +1,13 @@
 //! Which tier and which run to choose, and why, in words with figures.
 
+use std::cmp::Ordering;
+
 use serde::Serialize;
 
 use super::work::{self, Run};
 use super::{Bill, OutputLayout, Terms, TierRow};
 use crate::class::Tier;
-use crate::money::{Usd, float};
+use crate::money::{Usd, float, grouped};
 
 /// Expedited is "for occasional urgent requests for up to hundreds of objects" (S3 User Guide).
 const EXPEDITED_ARCHIVES_MAX: u64 = 999;
@@ -30,7 +32,8 @@ pub(super) fn against(terms: &Terms<'_>, tier: Tier) -> Option<String> {
     let (archives, _) = work::archived(terms.question);
     (tier == Tier::Expedited && archives > EXPEDITED_ARCHIVES_MAX).then(|| {
         format!(
-            "{archives} archives: it is meant for up to hundreds, and refuses where there is no capacity"
+            "{} archives: it is meant for up to hundreds, and refuses where there is no capacity",
+            grouped(archives)
         )
     })
 }
@@ -78,7 +81,7 @@ fn chosen<'a>(terms: &Terms<'_>, runs: &'a [Bill]) -> &'a Bill {
 
 fn why_run(best: &Bill, runs: &[Bill]) -> String {
     let against = |bill: &Bill| {
-        let (run, more) = (bill.run.as_str(), bill.total_usd.less(best.total_usd));
+        let (run, more) = (bill.run.as_str(), bill.total_usd.less(best.total_usd).rounded());
         match bill.total_usd >= best.total_usd {
             true => format!("{run} costs {more} more"),
             false => format!("{run} costs less, but is not done in time"),
@@ -101,18 +104,7 @@ fn why_tier(terms: &Terms<'_>, tiers: &[TierRow], tier: Tier) -> Vec<String> {
     for row in tiers.iter().filter(|row| row.tier != tier) {
         let text = match &row.against {
             Some(against) => format!("not {}: {against}", row.tier),
-            None if row.total_usd >= chosen.total_usd => format!(
-                "{} would cost {} more and be done {} sooner",
-                row.tier,
-                row.total_usd.less(chosen.total_usd),
-                sooner(chosen, row)
-            ),
-            None => format!(
-                "{} would cost {} less and be done {} later",
-                row.tier,
-                chosen.total_usd.less(row.total_usd),
-                sooner(row, chosen)
-            ),
+            None => format!("{} would cost {}", row.tier, compared(row, chosen)),
         };
         why.push(text);
     }
@@ -122,8 +114,16 @@ fn why_tier(terms: &Terms<'_>, tiers: &[TierRow], tier: Tier) -> Vec<String> {
     why
 }
 
-fn sooner(late: &TierRow, early: &TierRow) -> String {
-    format!("{:.1} h", late.hours.to.hours() - early.hours.to.hours())
+/// Returns how much more or less a tier costs than another, and how much sooner or later it is done.
+fn compared(row: &TierRow, other: &TierRow) -> String {
+    let money = match row.total_usd.cmp(&other.total_usd) {
+        Ordering::Greater => format!("{} more", row.total_usd.less(other.total_usd).rounded()),
+        Ordering::Equal => "the same".to_owned(),
+        Ordering::Less => format!("{} less", other.total_usd.less(row.total_usd).rounded()),
+    };
+    let hours = row.hours.to.hours() - other.hours.to.hours();
+    let when = if hours > 0.0 { "later" } else { "sooner" };
+    format!("{money} and be done {:.1} h {when}", hours.abs())
 }
 
 fn why_deadline(terms: &Terms<'_>, best: &Bill) -> Vec<String> {
@@ -141,7 +141,11 @@ fn largest_line(best: &Bill) -> Vec<String> {
     let largest = best.lines.iter().max_by_key(|line| line.usd);
     let Some(line) = largest.filter(|line| line.usd > Usd::ZERO) else { return Vec::new() };
     let percent = line.usd.dollars() / best.total_usd.dollars().max(1e-9) * 100.0;
-    vec![format!("the largest part is {}: {} ({percent:.0} %)", line.what.as_str(), line.usd)]
+    vec![format!(
+        "the largest part is {}: {} ({percent:.0} %)",
+        line.what.as_str(),
+        line.usd.rounded()
+    )]
 }
 
 /// Returns what is worth knowing beside the bills.
@@ -155,11 +159,12 @@ pub(super) fn notes(terms: &Terms<'_>, tier: Tier) -> Vec<String> {
     }
     notes.extend(output_note(terms));
     notes.extend(put_note(terms));
+    notes.push(maps_note(terms));
     let prices = &terms.region.requests;
     let gb = u128::from(work::all_bytes(terms.question));
     notes.push(format!(
         "through a NAT gateway instead of an S3 gateway endpoint the bytes read would cost {} more",
-        prices.nat_gb.usd.for_each(gb, 1 << 30)
+        prices.nat_gb.usd.for_each(gb, 1 << 30).rounded()
     ));
     if tier != Tier::Expedited {
         let job =
@@ -178,8 +183,20 @@ pub(super) fn notes(terms: &Terms<'_>, tier: Tier) -> Vec<String> {
 fn output_note(terms: &Terms<'_>) -> Option<String> {
     let bytes = u128::from(terms.question.images.bytes);
     let month = terms.region.storage((bytes * 1_000_000_000) >> 30);
-    (month > Usd::ZERO)
-        .then(|| format!("the output costs about {month} a month in S3 Standard; no bill has it"))
+    (month > Usd::ZERO).then(|| {
+        format!("the output costs about {} a month in S3 Standard; no bill has it", month.rounded())
+    })
+}
+
+/// What the two-pass run keeps in memory.
+fn maps_note(terms: &Terms<'_>) -> String {
+    let question = terms.question;
+    let bytes = question.instances.saturating_mul(2).saturating_mul(question.assumptions.map_bytes);
+    format!(
+        "{} keeps a map of each side in memory: {} GB",
+        Run::TwoPass.as_str(),
+        grouped(bytes.div_ceil(1_000_000_000))
+    )
 }
 
 /// Where PUTs at S3's rate take longer than the network.
@@ -192,7 +209,8 @@ fn put_note(terms: &Terms<'_>) -> Option<String> {
         return None;
     }
     Some(format!(
-        "{puts} PUTs take {:.0} h at S3's rate for {} prefix(es), longer than the network: spread keys by {{hash}} in --layout, or publish shards",
+        "{} PUTs take {:.0} h at S3's rate for so many prefixes ({}), longer than the network: spread keys by {{hash}} in --layout, or publish shards",
+        grouped(puts),
         float(secs) / 3_600.0,
         question.assumptions.prefixes
     ))

@@ -39,6 +39,8 @@ pub struct Assumptions {
     pub header_bytes: u64,
     /// Bytes of a header pack.
     pub pack_bytes: u64,
+    /// Bytes of a half in the two-pass run's maps.
+    pub map_bytes: u64,
     /// Days that intermediate objects stay.
     pub raw_days: u64,
     /// SQS requests for each archive.
@@ -68,6 +70,7 @@ impl Default for Assumptions {
             series_instances: 100,
             header_bytes: 2_048,
             pack_bytes: 64 << 20,
+            map_bytes: 210,
             raw_days: 30,
             sqs_per_archive: 6,
             bucket_key_percent: 1,
@@ -183,6 +186,7 @@ impl Assumptions {
         add("series_instances", self.series_instances, "instances", "a series");
         add("header_bytes", self.header_bytes, "bytes", "a header in the header store, compressed");
         add("pack_bytes", self.pack_bytes, "bytes", "a header pack");
+        add("map_bytes", self.map_bytes, "bytes", "a half in maps keyed by UIDs, as measured");
         add(
             "bucket_key_percent",
             self.bucket_key_percent,

@@ -113,7 +113,7 @@ impl Bill {
 /// [`PlanError`] where the class has no such tier, or copies go before anything is read.
 pub fn bill(terms: &Terms<'_>, run: Run, tier: Tier) -> Result<Bill, PlanError> {
     let work = work::work(terms, run, tier)?;
-    let mut lines = restores(terms, tier, work.days)?;
+    let mut lines = restores(terms, tier, &work)?;
     lines.extend(requests(terms, &work));
     lines.push(raw_storage(terms, &work));
     lines.push(events(terms, tier));
@@ -127,15 +127,15 @@ fn line(what: What, count: u64, unit: &'static str, price: Price, per: u128) -> 
     Line { what, count, unit, usd: price.usd.for_each(count.into(), per), basis: price.basis }
 }
 
-fn restores(terms: &Terms<'_>, tier: Tier, days: u32) -> Result<Vec<Line>, PlanError> {
+fn restores(terms: &Terms<'_>, tier: Tier, work: &Work) -> Result<Vec<Line>, PlanError> {
     let price = terms.region.retrieval(terms.question.class, tier);
     let price = price.ok_or(PlanError::Tier { tier })?;
     let (archives, bytes) = work::archived(terms.question);
     let copies = Line {
         what: What::Copies,
-        count: u64::from(days),
+        count: u64::from(work.days),
         unit: "days",
-        usd: copies(terms, tier, days),
+        usd: copies(terms, work.days, work.busy_secs),
         basis: storage_basis(terms),
     };
     Ok(vec![
@@ -146,7 +146,7 @@ fn restores(terms: &Terms<'_>, tier: Tier, days: u32) -> Result<Vec<Line>, PlanE
 }
 
 /// Returns what copies of so many days cost: S3 Standard, rounded up to midnight.
-pub(super) fn copies(terms: &Terms<'_>, tier: Tier, days: u32) -> Usd {
+pub(super) fn copies(terms: &Terms<'_>, days: u32, busy_secs: u64) -> Usd {
     let question = terms.question;
     if !question.class.copy_expires() {
         return Usd::ZERO;
@@ -154,8 +154,7 @@ pub(super) fn copies(terms: &Terms<'_>, tier: Tier, days: u32) -> Usd {
     let hours = u64::from(days) * 24 + question.assumptions.copy_extra_hours;
     let (_, bytes) = work::archived(question);
     // A campaign of several months has each month's first, dearest steps; restores count with it.
-    let busy = work::pace(terms, tier).read_secs(work::all_bytes(question));
-    storage(terms, bytes, hours, busy / 3_600 + hours)
+    storage(terms, bytes, hours, busy_secs / 3_600 + hours)
 }
 
 /// Returns what bytes cost in S3 Standard, for so many hours each, spread over so many in all.

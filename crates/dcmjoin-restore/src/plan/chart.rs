@@ -3,19 +3,19 @@
 use std::fmt::Write as _;
 
 use super::{Bill, Plan, TierRow, What};
-use crate::money::{Usd, float};
+use crate::money::{Usd, float, grouped};
 
 const WIDTH: f64 = 960.0;
 /// Where bars begin and end.
-const LEFT: f64 = 190.0;
-const RIGHT: f64 = 760.0;
+const LEFT: f64 = 205.0;
+const RIGHT: f64 = 725.0;
 const BAR: f64 = 26.0;
 const ROW: f64 = 40.0;
 /// Colours that stay apart for colour-blind eyes and in print (Okabe and Ito, and greys), one for
 /// each line of a bill.
 const COLOURS: [&str; 10] = [
     "#0072b2", "#56b4e9", "#e69f00", "#999999", "#d55e00", "#cc79a7", "#f0e442", "#009e73",
-    "#bbbbbb", "#444444",
+    "#8c564b", "#444444",
 ];
 /// At most so many marks on an axis.
 const TICKS_MAX: f64 = 6.0;
@@ -73,7 +73,7 @@ fn bill_table(bill: &Bill) -> String {
         bill.hours.to.hours()
     );
     for line in &bill.lines {
-        let (count, usd) = (grouped(line.count), dollars(line.usd));
+        let (count, usd) = (grouped(line.count), line.usd.rounded());
         // Writing to a string cannot fail.
         let _ = writeln!(
             table,
@@ -82,7 +82,7 @@ fn bill_table(bill: &Bill) -> String {
             line.unit
         );
     }
-    let total = dollars(bill.total_usd);
+    let total = bill.total_usd.rounded();
     table + &format!("<tr><th>total</th><th></th><th></th><th>{total}</th></tr>\n</table>\n")
 }
 
@@ -106,9 +106,9 @@ impl Chart {
     fn heading(&mut self, plan: &Plan) {
         let scope = &plan.scope;
         self.y = 34.0;
-        let total = dollars(plan.recommendation.total_usd);
+        let total = plan.recommendation.total_usd.rounded();
         let title = format!(
-            "{} from {} to published instances: {total} by {}",
+            "{} from {} to published instances: {total} ({})",
             size(scope.metadata.bytes.saturating_add(scope.images.bytes)),
             scope.region,
             plan.recommendation.run.as_str(),
@@ -142,13 +142,13 @@ impl Chart {
                 self.part(x, width, COLOURS[line.what as usize], line.what, line.usd);
                 x += width;
             }
-            self.bar_value(x, &format!("{}, {}", dollars(bill.total_usd), hours(bill.hours)));
+            self.bar_value(x, &format!("{}, {}", bill.total_usd.rounded(), hours(bill.hours)));
         }
         self.y += 50.0;
     }
 
     fn part(&mut self, x: f64, width: f64, colour: &str, what: What, usd: Usd) {
-        let (y, what, usd) = (self.y, what.as_str(), dollars(usd));
+        let (y, what, usd) = (self.y, what.as_str(), usd.rounded());
         self.push(&format!(
             "<rect x=\"{x:.1}\" y=\"{y:.1}\" width=\"{width:.1}\" height=\"{BAR}\" \
              fill=\"{colour}\"><title>{what}: {usd}</title></rect>"
@@ -222,7 +222,7 @@ impl Chart {
         if restore > Usd::ZERO {
             self.part(LEFT, first, COLOURS[0], What::Retrieval, restore);
         }
-        let (y, x, all) = (self.y, LEFT + first, dollars(row.total_usd));
+        let (y, x, all) = (self.y, LEFT + first, row.total_usd.rounded());
         self.push(&format!(
             "<rect x=\"{x:.1}\" y=\"{y:.1}\" width=\"{rest:.1}\" height=\"{BAR}\" \
              fill=\"#bbbbbb\"><title>all else, of {all}</title></rect>"
@@ -309,28 +309,6 @@ fn short(dollars: f64) -> String {
     format!("${text}{unit}")
 }
 
-/// Returns an amount with thousands apart, with cents below a hundred dollars.
-#[must_use]
-pub fn dollars(amount: Usd) -> String {
-    let nanos = amount.nanos();
-    if nanos < 100_000_000_000 {
-        return amount.to_string();
-    }
-    format!("${}", grouped((nanos + 500_000_000) / 1_000_000_000))
-}
-
-fn grouped(count: u64) -> String {
-    let digits = count.to_string();
-    let mut text = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
 fn size(bytes: u64) -> String {
     const UNITS: [&str; 7] = ["B", "kB", "MB", "GB", "TB", "PB", "EB"];
     let (mut value, mut unit) = (float(bytes), 0);
@@ -374,10 +352,7 @@ mod tests {
     }
 
     #[test]
-    fn amounts_are_readable() {
-        let usd = |dollars| Usd::from_dollars(dollars).unwrap();
-        assert_eq!(dollars(usd(12.345)), "$12.35");
-        assert_eq!(dollars(usd(10_485.76)), "$10,486");
+    fn sizes_are_readable() {
         assert_eq!(size(1 << 50), "1.1 PB");
     }
 

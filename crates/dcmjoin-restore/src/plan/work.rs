@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::{Assumptions, Hours, HoursRange, Kms, OutputLayout, PlanError, Question, Terms};
 use crate::class::{SecsRange, Tier};
-use crate::moment::{DAY, HOUR};
+use crate::moment::HOUR;
 use crate::money::{Usd, float};
 use crate::prices::{Machine, Region};
 use crate::waves::Pace;
@@ -66,7 +66,9 @@ impl Work {
         let requests = self.gets.saturating_add(self.puts_output).saturating_add(self.puts_raw);
         match kms {
             Kms::None => 0,
-            Kms::BucketKeys => super::share(requests, assumptions.bucket_key_percent, 100),
+            Kms::BucketKeys => {
+                super::question::share(requests, assumptions.bucket_key_percent, 100)
+            }
             Kms::Keys => requests,
         }
     }
@@ -78,70 +80,65 @@ impl Work {
 /// [`PlanError::Days`] where copies go before anything is read.
 pub fn work(terms: &Terms<'_>, run: Run, tier: Tier) -> Result<Work, PlanError> {
     let question = terms.question;
-    let scan = scan_gets(question);
-    let puts = output_puts(question, question.layout);
-    let headers = question.instances.saturating_mul(question.assumptions.header_bytes);
-    let halves = question.instances.saturating_mul(2);
-    let bytes = all_bytes(question);
-    let work = match run {
-        Run::OnePass => Work { gets: scan, puts_output: puts, ..Work::default() },
+    let work = quantities(question, run);
+    let busy_secs = busy_secs(question, terms.machine, run, &work);
+    let days = match run {
+        // All copies stay until the last half is fetched.
         Run::TwoPass => {
-            Work { gets: scan.saturating_add(halves), puts_output: puts, ..Work::default() }
+            pace_of(terms, tier, busy_secs).days_for(all_bytes(question)).max(question.days)
         }
-        Run::StagedRaw => Work {
-            gets: scan.saturating_add(halves),
-            puts_output: puts,
-            puts_raw: halves,
-            raw_bytes: bytes,
-            ..Work::default()
-        },
-        Run::StagedPacks => Work {
-            gets: scan.saturating_add(pack_gets(question, headers)),
-            puts_output: puts,
-            puts_raw: headers.div_ceil(question.assumptions.pack_bytes.max(1)),
-            raw_bytes: headers,
-            ..Work::default()
-        },
-    };
-    let (busy_secs, days) = match run {
-        Run::TwoPass => two_passes(terms, tier, &work),
-        _ => (one_pass(terms, run, &work), days(terms, tier)?),
+        _ => days_of(terms, tier, busy_secs)?,
     };
     Ok(Work { days, busy_secs, ..work })
 }
 
-/// Returns how long the machines work where archives stream past once: the slowest of the network in,
-/// the network out, and the rates of requests.
-fn one_pass(terms: &Terms<'_>, run: Run, work: &Work) -> u64 {
-    let question = terms.question;
-    let (read, written) = match run {
-        Run::StagedRaw => (2, 2),
-        _ => (1, 1),
-    };
-    let images = question.images.bytes;
-    let read_secs = read_secs(terms, images.saturating_mul(read));
-    let written_secs = write_secs(terms, images.saturating_mul(written));
-    // Every header is read, and perhaps copied, before the first image is.
-    let metadata_secs = write_secs(terms, question.metadata.bytes.saturating_mul(read));
-    let puts = put_secs(question, work.puts_output).max(put_secs(question, work.puts_raw));
-    let gets = get_secs(question, work.gets);
-    metadata_secs.saturating_add(read_secs.max(written_secs).max(puts).max(gets))
+/// Returns the requests and bytes of a run.
+fn quantities(question: &Question, run: Run) -> Work {
+    let scan = scan_gets(question);
+    let puts_output = output_puts(question, question.layout);
+    let headers = question.instances.saturating_mul(question.assumptions.header_bytes);
+    let halves = question.instances.saturating_mul(2);
+    match run {
+        Run::OnePass => Work { gets: scan, puts_output, ..Work::default() },
+        Run::TwoPass => Work { gets: scan.saturating_add(halves), puts_output, ..Work::default() },
+        Run::StagedRaw => Work {
+            gets: scan.saturating_add(halves),
+            puts_output,
+            puts_raw: halves,
+            raw_bytes: all_bytes(question),
+            ..Work::default()
+        },
+        Run::StagedPacks => Work {
+            gets: scan.saturating_add(pack_gets(question, headers)),
+            puts_output,
+            puts_raw: headers.div_ceil(question.assumptions.pack_bytes.max(1)),
+            raw_bytes: headers,
+            ..Work::default()
+        },
+    }
 }
 
-/// Returns how long the machines work where both sides are scanned and then read again by ranges, and
-/// for how many days all copies must last.
-fn two_passes(terms: &Terms<'_>, tier: Tier, work: &Work) -> (u64, u32) {
-    let question = terms.question;
-    let pass = read_secs(terms, all_bytes(question));
-    let gets = get_secs(question, question.instances.saturating_mul(2));
-    let second = pass.max(gets).max(put_secs(question, work.puts_output));
-    let busy = pass.saturating_add(second);
-    let restore = restore_secs(terms, tier);
-    let stay = busy
-        .saturating_add(restore.to - restore.from)
-        .saturating_add(question.assumptions.margin_hours * HOUR);
-    let days = u32::try_from(stay.div_ceil(DAY)).unwrap_or(u32::MAX);
-    (busy, days.max(question.days))
+/// Returns how long the machines work: the slowest of the network in, the network out and the rates of
+/// requests, after the metadata side.
+fn busy_secs(question: &Question, machine: &Machine, run: Run, work: &Work) -> u64 {
+    let secs = |bytes: u64| bytes.div_ceil(rate(question, machine));
+    let (metadata, images) = (question.metadata.bytes, question.images.bytes);
+    let puts = put_secs(question, work.puts_output).max(put_secs(question, work.puts_raw));
+    let gets = get_secs(question, work.gets);
+    match run {
+        // Writing goes on beside reading: a network gives its line rate in each direction.
+        Run::OnePass | Run::StagedPacks => {
+            secs(metadata).saturating_add(secs(images).max(puts).max(gets))
+        }
+        Run::StagedRaw => {
+            let twice = images.saturating_mul(2);
+            secs(metadata.saturating_mul(2)).saturating_add(secs(twice).max(puts).max(gets))
+        }
+        Run::TwoPass => {
+            let pass = secs(metadata.saturating_add(images));
+            pass.saturating_add(pass.max(puts).max(gets))
+        }
+    }
 }
 
 /// Returns how long the whole run takes, restores included.
@@ -190,28 +187,18 @@ pub(super) fn all_archives(question: &Question) -> u64 {
     question.metadata.archives.saturating_add(question.images.archives)
 }
 
-/// Returns how fast all machines together read, and what copies must wait for.
-pub(super) fn pace(terms: &Terms<'_>, tier: Tier) -> Pace {
-    let assumptions = &terms.question.assumptions;
+/// Returns the pace of a run that takes so long for all bytes.
+pub(super) fn pace_of(terms: &Terms<'_>, tier: Tier, busy_secs: u64) -> Pace {
     Pace {
-        bytes_per_sec: rate(terms.question, terms.machine),
+        bytes_per_sec: (all_bytes(terms.question) / busy_secs.max(1)).max(1),
         restore: restore_secs(terms, tier),
-        margin_secs: assumptions.margin_hours * HOUR,
+        margin_secs: terms.question.assumptions.margin_hours * HOUR,
     }
 }
 
 fn rate(question: &Question, machine: &Machine) -> u64 {
     let share = float(question.assumptions.line_percent) / 100.0;
     machine.bytes_per_sec(share).saturating_mul(u64::from(question.machines.max(1)))
-}
-
-fn read_secs(terms: &Terms<'_>, bytes: u64) -> u64 {
-    bytes.div_ceil(rate(terms.question, terms.machine))
-}
-
-/// Writing is as fast as reading: a network gives its line rate in each direction.
-fn write_secs(terms: &Terms<'_>, bytes: u64) -> u64 {
-    read_secs(terms, bytes)
 }
 
 /// Returns one read of all bytes by a machine: seconds, and dollars.
@@ -233,27 +220,31 @@ pub(super) fn fits(question: &Question, machine: &Machine) -> bool {
     headers <= disk.max(question.assumptions.system_disk_bytes)
 }
 
-/// Returns the machine whose read of all bytes costs least, of those that hold the headers if any.
+/// Returns the machine by which the one-pass run costs least, of those that hold the headers if any.
 pub(super) fn cheapest_machine(question: &Question, region: &Region) -> String {
+    let one_pass = quantities(question, Run::OnePass);
     let cheapest = |only_fitting: bool| {
         region
             .machines
             .iter()
             .filter(|(_, machine)| !only_fitting || fits(question, machine))
-            .min_by_key(|(_, machine)| pass(question, machine))
+            .min_by_key(|(_, machine)| {
+                let secs = busy_secs(question, machine, Run::OnePass, &one_pass);
+                (hire(question, machine, secs), secs)
+            })
             .map(|(name, _)| name.clone())
     };
     // A price file has one machine at least.
     cheapest(true).or_else(|| cheapest(false)).unwrap_or_default()
 }
 
-/// Returns the bytes of a wave.
-pub(super) fn wave_bytes(terms: &Terms<'_>, tier: Tier) -> Result<u64, PlanError> {
+/// Returns the bytes of a wave of a run that takes so long.
+pub(super) fn wave_bytes(terms: &Terms<'_>, tier: Tier, busy_secs: u64) -> Result<u64, PlanError> {
     let question = terms.question;
     if !question.class.copy_expires() {
         return Ok(question.wave_bytes.unwrap_or(u64::MAX).min(all_bytes(question)));
     }
-    let pace = pace(terms, tier);
+    let pace = pace_of(terms, tier, busy_secs);
     let most = match question.wave_bytes {
         Some(bytes) => bytes.max(1),
         None => pace.wave_bytes_for(question.days).ok_or(PlanError::Days {
@@ -267,9 +258,9 @@ pub(super) fn wave_bytes(terms: &Terms<'_>, tier: Tier) -> Result<u64, PlanError
 
 /// Returns for how many days the copies of a wave are asked for: the days that were asked for, or
 /// more where the wave takes longer.
-pub(super) fn days(terms: &Terms<'_>, tier: Tier) -> Result<u32, PlanError> {
-    let needed = pace(terms, tier).days_for(wave_bytes(terms, tier)?);
-    Ok(needed.max(terms.question.days))
+fn days_of(terms: &Terms<'_>, tier: Tier, busy_secs: u64) -> Result<u32, PlanError> {
+    let wave = wave_bytes(terms, tier, busy_secs)?;
+    Ok(pace_of(terms, tier, busy_secs).days_for(wave).max(terms.question.days))
 }
 
 /// Returns the number of waves of so many bytes, of metadata and of images.

@@ -81,3 +81,18 @@ impl Note {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each state and each failure has a row of its own.
+    #[test]
+    fn the_page_has_all_words() {
+        let page = include_str!("../../../../docs/restore.md");
+        let codes = Failure::ALL.map(Failure::code);
+        for word in State::WORDS.into_iter().chain(codes) {
+            assert!(page.contains(&format!("\n| `{word}` |")), "{word}");
+        }
+    }
+}

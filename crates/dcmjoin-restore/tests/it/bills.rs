@@ -202,7 +202,7 @@ fn charts_need_nothing_from_elsewhere() {
         assert!(!links.contains("http") && !links.contains("url("), "{links}");
         assert!(picture.contains("US dollars") && picture.contains("one pass"));
         for bill in &plan.runs {
-            assert!(picture.contains(&chart::dollars(bill.total_usd)));
+            assert!(picture.contains(&bill.total_usd.rounded()));
         }
     }
 }
@@ -286,6 +286,16 @@ proptest! {
         let scope = &plan.scope;
         prop_assert!(scope.days >= question.days);
         prop_assert!(scope.wave_bytes <= scope.metadata.bytes + scope.images.bytes);
+        // In the time that is left of its copies, at the pace of the whole run.
+        let best = bill(&plan, plan.recommendation.run);
+        let all = scope.metadata.bytes + scope.images.bytes;
+        let row = plan.tiers.iter().find(|row| row.tier == scope.tier).unwrap();
+        let waits = row.restore_hours.to.0 - row.restore_hours.from.0 + 2 * 3_600;
+        let reading = u128::from(scope.wave_bytes) * u128::from(best.work.busy_secs) / u128::from(all);
+        if scope.class.copy_expires() {
+            let lasts = u64::from(scope.days) * 24 * 3_600;
+            prop_assert!(reading + u128::from(waits) <= u128::from(lasts), "{scope:?}");
+        }
         let holds = u128::from(scope.wave_bytes) * u128::from(scope.waves);
         prop_assert!(holds >= u128::from(scope.images.bytes));
     }

@@ -5,6 +5,7 @@ pub(crate) mod completions;
 pub(crate) mod demo;
 pub(crate) mod get;
 pub(crate) mod inspect;
+pub(crate) mod plan;
 pub(crate) mod run;
 pub(crate) mod synth;
 

@@ -12,7 +12,7 @@ fn check(args: &[&str], code: i32, words: &str) {
 #[test]
 fn help_names_every_command() {
     let help = String::from_utf8(dcmjoin(&["--help"]).stdout).unwrap();
-    for command in ["run", "get", "inspect", "catalog", "synth", "demo", "completions"] {
+    for command in ["run", "get", "inspect", "catalog", "plan", "synth", "demo", "completions"] {
         assert!(help.contains(&format!("  {command} ")), "{help}");
     }
 }

@@ -25,6 +25,7 @@ mod inspect;
 mod kill;
 #[cfg(test)]
 mod resume;
+mod plan;
 #[cfg(test)]
 mod run;
 #[cfg(test)]

@@ -166,3 +166,34 @@ fn rights_on_the_used_buckets_are_enough() {
     let output = run_from_source(&server.limited(), "s3://open-target/joined");
     assert!(output.status.success(), "{}", text(&output));
 }
+
+/// Keys are URL-encoded in CSV, as S3 Batch Operations and inventories have them.
+#[test]
+fn a_manifest_of_rows_names_objects_of_buckets() {
+    let data = synthetic();
+    let server = SeaweedFs::start().unwrap();
+    let admin = server.admin();
+    let source = admin.create_bucket("source").unwrap();
+    let target = admin.create_bucket("target").unwrap();
+    let mut sources = Vec::new();
+    for side in ["metadata", "images"] {
+        let mut rows = String::new();
+        for (name, body) in files(&data.path().join(side)) {
+            rows += &format!("source,{side}+of+50%25/{name},{}\n", body.len());
+            source.put(&format!("{side} of 50%/{name}"), body).unwrap();
+        }
+        let file = data.path().join(format!("{side}.csv"));
+        fs::write(&file, rows).unwrap();
+        sources.push(format!("@{}", file.display()));
+    }
+    let mut command = run(&sources[0], &sources[1], "s3://target/joined");
+    let output = admin.apply(&mut command).output().unwrap();
+    assert!(output.status.success(), "{}", text(&output));
+    assert!(!instances(target.objects("joined/").unwrap()).is_empty());
+
+    fs::write(data.path().join("images.csv"), "source,x.tar,some-version\n").unwrap();
+    let mut command = run(&sources[0], &sources[1], "s3://target/other");
+    let output = admin.apply(&mut command).output().unwrap();
+    assert_eq!(output.status.code(), Some(2), "{}", text(&output));
+    assert!(text(&output).contains("current version"), "{}", text(&output));
+}
