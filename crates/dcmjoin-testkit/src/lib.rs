@@ -1,6 +1,7 @@
 //! For tests only: real servers, the Python of the checks, and the program as a child process.
 //!
 //! - [`SeaweedFs`] is an S3 server of its own for each test that wants one;
+//! - [`StandIn`] is a server that others wrote to stand in for AWS: `MiniStack`, or moto;
 //! - [`Python`] runs scripts in the environment that `cargo xtask tools` made;
 //! - [`program`] starts the built program with nothing of the developer's own environment.
 //!
@@ -8,6 +9,7 @@
 //! test that started it, also where that test is killed; waits have deadlines and poll a
 //! condition. What is missing is an error that says how to get it, never a skipped test.
 
+mod aws;
 mod child;
 mod ports;
 mod python;
@@ -15,6 +17,7 @@ mod s3;
 mod seaweedfs;
 mod tools;
 
+pub use aws::StandIn;
 pub use python::Python;
 pub use s3::{Access, Answer, Ask, Bucket};
 pub use seaweedfs::SeaweedFs;
