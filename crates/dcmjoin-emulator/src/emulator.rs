@@ -9,13 +9,15 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::body::Body;
 use crate::bucket::Versioning;
-use crate::class::StorageClass;
+use crate::class::{StorageClass, Tier};
 use crate::event::Route;
 use crate::fault::{EventFault, RequestFault};
 use crate::inventory::Inventory;
 use crate::ledger::Ledger;
 use crate::options::Options;
 use crate::queue::{Queue, QueueCounts, Redrive};
+use crate::restore::Ask;
+use crate::restoring::Mood;
 use crate::time::Time;
 use crate::world::Shared;
 use crate::{forward, s3, server};
@@ -252,6 +254,23 @@ impl Storage {
         let inventory = Inventory { bucket, destination, prefix, name };
         let key = self.shared.enter().write_inventory(inventory);
         key.map_err(Error::refused("write an inventory"))
+    }
+
+    /// Asks for a restore, as a request does that no rate holds up and no fault meets. True where
+    /// a retrieval begins or becomes faster, false where the copy is there.
+    ///
+    /// # Errors
+    /// What S3 refuses, by its code.
+    pub fn restore(
+        &self,
+        bucket: &str,
+        key: &str,
+        tier: Tier,
+        days: Option<u32>,
+    ) -> Result<bool, Error> {
+        let mood = Mood { unmetered: true, ..Mood::default() };
+        let restored = self.shared.enter().restore((bucket, key, None), Ask { tier, days }, mood);
+        restored.map_err(Error::refused("restore an object"))
     }
 
     /// Takes an object's restored copy away, now.

@@ -132,6 +132,16 @@ pub(crate) fn archived(class: StorageClass) -> S3Error {
     error
 }
 
+/// Returns the refusal of a copy, by `CopyObject`'s own code for it.
+pub(crate) fn not_in_active_tier() -> S3Error {
+    error(
+        StatusCode::FORBIDDEN,
+        "ObjectNotInActiveTierError",
+        "The source object of the COPY action is not in the active tier and is only stored in \
+         Amazon S3 Glacier.",
+    )
+}
+
 pub(crate) fn refused(refusal: Refusal) -> S3Error {
     match refusal {
         Refusal::NotArchived => error(
@@ -145,7 +155,11 @@ pub(crate) fn refused(refusal: Refusal) -> S3Error {
             "This action is not allowed against this object as it is already in an active tier",
         ),
         Refusal::NoDays => malformed_xml(),
-        Refusal::WrongDays => invalid_argument("Days is not valid for this restore"),
+        Refusal::WrongDays => invalid_argument("Days must be at least 1"),
+        Refusal::NeedlessDays => invalid_argument(
+            "INTELLIGENT_TIERING objects are not subject to restore expiry. Do not specify Days \
+             when restoring this object",
+        ),
         Refusal::NoSuchTier => {
             invalid_argument("Retrieval option is not supported by this storage class")
         }

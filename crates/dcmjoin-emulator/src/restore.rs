@@ -73,8 +73,10 @@ pub(crate) enum Refusal {
     ActiveTier,
     /// 400 `MalformedXML`: no days for a copy.
     NoDays,
-    /// 400 `InvalidArgument`: days where no copy is made, or none at all.
+    /// 400 `InvalidArgument`: no whole day.
     WrongDays,
+    /// 400 `InvalidArgument`: days where no copy is made.
+    NeedlessDays,
     /// 400 `InvalidArgument`: the archive has no such tier.
     NoSuchTier,
     /// 409 `RestoreAlreadyInProgress`.
@@ -108,7 +110,7 @@ pub(crate) fn decide(
 fn check(archive: Archive, ask: Ask) -> Result<(), Refusal> {
     match ask.days {
         None if !archive.moves() => return Err(Refusal::NoDays),
-        Some(_) if archive.moves() => return Err(Refusal::WrongDays),
+        Some(_) if archive.moves() => return Err(Refusal::NeedlessDays),
         Some(0) => return Err(Refusal::WrongDays),
         _ => {}
     }
@@ -192,7 +194,7 @@ mod tests {
         };
         check(StorageClass::Glacier, ask(Tier::Bulk, 0), Refusal::NoDays);
         check(StorageClass::Glacier, Ask { tier: Tier::Bulk, days: Some(0) }, Refusal::WrongDays);
-        check(deep, ask(Tier::Bulk, 1), Refusal::WrongDays);
+        check(deep, ask(Tier::Bulk, 1), Refusal::NeedlessDays);
         check(deep, ask(Tier::Expedited, 0), Refusal::NoSuchTier);
         check(StorageClass::DeepArchive, ask(Tier::Expedited, 1), Refusal::NoSuchTier);
         assert_eq!(decide(deep, None, ask(Tier::Bulk, 0), now()), Ok(Grant::Start));

@@ -2,6 +2,7 @@
 //!
 //! - [`SeaweedFs`] is an S3 server of its own for each test that wants one;
 //! - [`FaultProxy`] stands before such a server, and spoils requests and answers by script;
+//! - [`StandIn`] is a server that others wrote to stand in for AWS: `MiniStack`, or moto;
 //! - [`Python`] runs scripts in the environment that `cargo xtask tools` made;
 //! - [`program`] starts the built program with nothing of the developer's own environment.
 //!
@@ -9,6 +10,7 @@
 //! test that started it, also where that test is killed; waits have deadlines and poll a
 //! condition. What is missing is an error that says how to get it, never a skipped test.
 
+mod aws;
 mod child;
 mod faults;
 mod ports;
@@ -18,6 +20,7 @@ mod seaweedfs;
 mod tools;
 
 pub use faults::{Fault, FaultProxy, Rule, Seen};
+pub use aws::StandIn;
 pub use python::Python;
 pub use s3::{Access, Answer, Ask, Bucket};
 pub use seaweedfs::SeaweedFs;

@@ -239,6 +239,9 @@ impl Service {
     ) -> Answered<dto::CopyObjectOutput> {
         let mut world = self.shared.enter();
         let source = copy_source(&world, &input.copy_source)?;
+        if !source.is_readable() {
+            return Err(error::not_in_active_tier());
+        }
         check_copy(
             source,
             input.copy_source_if_match.as_ref(),
@@ -347,13 +350,12 @@ pub(super) fn check_copy(
     check_read(object, if_match, if_none_match).map_err(|_| error::precondition_failed())
 }
 
-/// Returns the object that is to be copied, if it can be read.
+/// Returns the object that is to be copied.
 pub(super) fn copy_source<'a>(world: &'a World, source: &dto::CopySource) -> S3Result<&'a Object> {
     let dto::CopySource::Bucket { bucket, key, version_id } = source else {
         return Err(s3_error!(NotImplemented, "copies from access points"));
     };
-    let object = world.object(bucket, key, version_id.as_deref())?;
-    if object.is_readable() { Ok(object) } else { Err(error::archived(object.class)) }
+    world.object(bucket, key, version_id.as_deref())
 }
 
 /// Which bytes an answer sends, and what it says that they are.

@@ -91,6 +91,9 @@ impl Service {
     ) -> Answered<dto::UploadPartCopyOutput> {
         let mut world = self.shared.enter();
         let source = copy_source(&world, &input.copy_source)?;
+        if !source.is_readable() {
+            return Err(error::archived(source.class));
+        }
         check_copy(
             source,
             input.copy_source_if_match.as_ref(),

@@ -4,6 +4,7 @@
 
 mod batch;
 mod faults;
+mod foreign;
 mod objects;
 mod queues;
 mod restores;

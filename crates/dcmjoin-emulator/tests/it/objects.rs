@@ -172,7 +172,7 @@ fn an_upload_in_parts_is_one_object() {
 fn an_archive_is_copied_once_it_is_restored() {
     let scene = Scene::archived();
     let source = [("x-amz-copy-source", "/archive/a.tar")];
-    refused(&scene.put_with("copy", "", &source), 403, "InvalidObjectState");
+    refused(&scene.put_with("copy", "", &source), 403, "ObjectNotInActiveTierError");
     scene.restore("a.tar", "Expedited", 1);
     scene.advance(5 * MINUTE);
     assert_eq!(scene.put_with("copy", "", &source).status, 200);
