@@ -2,7 +2,7 @@
 //!
 //! Reading order: [`mod@test`] lists the steps of the one test command; [`steps`] runs them and sums
 //! up; [`tools`] installs what they need; [`tidy`], [`docs`] and [`proof`] are steps that are more
-//! than a command line. [`bench`] measures, and is no step of the tests.
+//! than a command line. [`mod@bench`] measures, and is no step of the tests.
 
 mod bench;
 mod docs;

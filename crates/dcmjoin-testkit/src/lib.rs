@@ -19,8 +19,8 @@ mod s3;
 mod seaweedfs;
 mod tools;
 
-pub use faults::{Fault, FaultProxy, Rule, Seen};
 pub use aws::StandIn;
+pub use faults::{Fault, FaultProxy, Rule, Seen};
 pub use python::Python;
 pub use s3::{Access, Answer, Ask, Bucket};
 pub use seaweedfs::SeaweedFs;

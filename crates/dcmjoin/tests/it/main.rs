@@ -23,9 +23,9 @@ mod hostile;
 mod inspect;
 #[cfg(test)]
 mod kill;
+mod plan;
 #[cfg(test)]
 mod resume;
-mod plan;
 #[cfg(test)]
 mod run;
 #[cfg(test)]
