@@ -1,6 +1,6 @@
 //! The rows: one a measurement, in a file that keeps those of other benches.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -32,9 +32,12 @@ impl Book {
         })
     }
 
-    /// Forgets a bench's earlier rows and notes what it runs on.
-    pub(crate) fn begin(&mut self, bench: &str, machine: &Value) {
-        self.rows.retain(|row| row["bench"] != bench);
+    /// Forgets a bench's earlier rows, or those of one variant, and notes what it runs on.
+    pub(crate) fn begin(&mut self, bench: &str, variant: Option<&str>, machine: &Value) {
+        let is_old = |row: &Value| {
+            row["bench"] == bench && variant.is_none_or(|variant| row["variant"] == variant)
+        };
+        self.rows.retain(|row| !is_old(row));
         self.runs.insert(bench.to_owned(), machine.clone());
     }
 
@@ -50,7 +53,8 @@ impl Book {
 
     /// Writes all rows, whole files at once.
     pub(crate) fn save(&self) -> Result<()> {
-        let rows: String = self.rows.iter().map(|row| format!("{row}\n")).collect();
+        let lines: Vec<String> = self.rows.iter().map(Value::to_string).collect();
+        let rows = lines.join("\n") + "\n";
         self.put(ROWS, &rows)?;
         self.put(RUNS, &serde_json::to_string_pretty(&self.runs)?)
     }
@@ -75,6 +79,12 @@ impl Book {
         variant: &'a str,
     ) -> impl Iterator<Item = &'a Value> {
         self.rows.iter().filter(move |row| row["bench"] == bench && row["variant"] == variant)
+    }
+
+    /// Returns the variants of a bench that are sizes, in order.
+    pub(crate) fn sizes(&self, bench: &str) -> BTreeSet<u64> {
+        let rows = self.rows.iter().filter(|row| row["bench"] == bench);
+        rows.filter_map(|row| row["variant"].as_str()?.parse().ok()).collect()
     }
 
     /// Returns one field of a variant's rows, by repeat.
@@ -125,14 +135,17 @@ mod tests {
         book.save().unwrap();
         let mut book = Book::open(folder.path()).unwrap();
         assert_eq!(book.values("x", "b", "seconds"), [2.0, 9.0]);
-        book.begin("x", &json!({}));
+        book.begin("x", Some("a"), &json!({}));
+        assert_eq!(book.values("x", "b", "seconds"), [2.0, 9.0]);
+        book.begin("x", None, &json!({}));
         assert!(book.values("x", "b", "seconds").is_empty());
     }
 
     #[test]
     fn medians_of_odd_and_even_counts() {
-        assert_eq!(Spread::of(vec![3.0, 1.0, 2.0]).unwrap().median, 2.0);
-        assert_eq!(Spread::of(vec![4.0, 1.0]).unwrap().median, 2.5);
+        let spread = |median, min, max| Some(Spread { median, min, max });
+        assert_eq!(Spread::of(vec![3.0, 1.0, 2.0]), spread(2.0, 1.0, 3.0));
+        assert_eq!(Spread::of(vec![4.0, 1.0]), spread(2.5, 1.0, 4.0));
         assert_eq!(Spread::of(Vec::new()), None);
     }
 }

@@ -66,7 +66,7 @@ impl Plot<'_> {
              <rect width=\"100%\" height=\"100%\" fill=\"#ffffff\"/>\n"
         );
         text(&mut svg, WIDTH / 2.0, 20.0, "middle", self.title);
-        text(&mut svg, (WIDTH + LEFT) / 2.0, HEIGHT - 12.0, "middle", self.x);
+        text(&mut svg, f64::midpoint(WIDTH, LEFT), HEIGHT - 12.0, "middle", self.x);
         let middle = HEIGHT / 2.0;
         let _ = writeln!(
             svg,

@@ -1,8 +1,10 @@
 //! What is written is read again, and found.
 
+use std::collections::HashSet;
+
 use bytes::Bytes;
 use dcmjoin_catalog::{Error, GROUP_TEXT_BYTES_MAX, ROWS_IN_GROUP, Reader, Row, State};
-use dcmjoin_model::Half;
+use dcmjoin_model::{Half, Uid};
 
 use crate::samples::{archive, file, row, uid};
 
@@ -83,6 +85,18 @@ fn every_uid_is_found_and_no_other() {
         assert_eq!(reader.find(&uid(n)).unwrap(), expected, "row {n}");
         assert!(reader.find(&uid(n + count)).unwrap().is_empty());
     }
+}
+
+#[test]
+fn uids_beyond_what_statistics_keep_are_found() {
+    let long = |n: u64| Uid::parse(&format!("{}.{}", "9".repeat(100 + n as usize), n)).unwrap();
+    let rows: Vec<_> = (0..20).map(|n| Row { uid: Some(long(n)), ..row(n) }).collect();
+    let reader = Reader::open(file(rows.clone())).unwrap();
+    for n in 0..20 {
+        assert_eq!(reader.find(&long(n)).unwrap(), rows[n as usize..=n as usize]);
+    }
+    let some = HashSet::from([long(3), long(17), uid(99)]);
+    assert_eq!(reader.find_all(&some).unwrap(), [rows[3].clone(), rows[17].clone()]);
 }
 
 #[test]
