@@ -23,6 +23,7 @@ mod hostile;
 mod inspect;
 #[cfg(test)]
 mod kill;
+#[cfg(test)]
 mod plan;
 #[cfg(test)]
 mod resume;

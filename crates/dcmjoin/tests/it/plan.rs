@@ -298,7 +298,7 @@ fn write_rows(file: &Path, rows: u32) {
 }
 
 /// Returns the peak resident memory of a plan, in kB, as the system counted it.
-fn peak_kb(file: &PathBuf, rows: u32) -> u64 {
+fn peak_kb(file: &std::path::Path, rows: u32) -> u64 {
     let script = "import json, resource, subprocess, sys
 done = subprocess.run(sys.argv[2:], stdout=subprocess.PIPE, check=True)
 assert json.loads(done.stdout)['scope']['images']['archives'] == int(sys.argv[1])
