@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use dcmjoin_testkit::{Python, program};
 use serde_json::Value;
@@ -298,7 +298,7 @@ fn write_rows(file: &Path, rows: u32) {
 }
 
 /// Returns the peak resident memory of a plan, in kB, as the system counted it.
-fn peak_kb(file: &std::path::Path, rows: u32) -> u64 {
+fn peak_kb(file: &Path, rows: u32) -> u64 {
     let script = "import json, resource, subprocess, sys
 done = subprocess.run(sys.argv[2:], stdout=subprocess.PIPE, check=True)
 assert json.loads(done.stdout)['scope']['images']['archives'] == int(sys.argv[1])
