@@ -7,17 +7,11 @@ use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
 
-use crate::body::Body;
-use crate::bucket::Versioning;
-use crate::class::{StorageClass, Tier};
-use crate::event::Route;
 use crate::fault::{EventFault, RequestFault};
-use crate::inventory::Inventory;
 use crate::ledger::Ledger;
 use crate::options::Options;
 use crate::queue::{Queue, QueueCounts, Redrive};
-use crate::restore::Ask;
-use crate::restoring::Mood;
+use crate::storage::Storage;
 use crate::time::Time;
 use crate::world::Shared;
 use crate::{forward, s3, server};
@@ -42,7 +36,7 @@ pub enum Error {
 }
 
 impl Error {
-    fn refused(what: &'static str) -> impl FnOnce(s3s::S3Error) -> Self {
+    pub(crate) fn refused(what: &'static str) -> impl FnOnce(s3s::S3Error) -> Self {
         move |error| Self::Refused { what, why: error.code().as_str().to_owned() }
     }
 }
@@ -97,7 +91,7 @@ impl Emulator {
     /// Returns what is stored.
     #[must_use]
     pub fn storage(&self) -> Storage {
-        Storage { shared: self.shared.clone() }
+        Storage::new(self.shared.clone())
     }
 
     /// Returns the faults.
@@ -174,115 +168,16 @@ impl Clock {
 
     /// Has the clock run: so many virtual seconds a real one, zero to stop it.
     pub fn run(&self, factor: f64) {
-        self.shared.enter().ticker.set_factor(factor.max(0.0));
+        let mut world = self.shared.enter();
+        world.ticker.set_factor(factor.max(0.0));
+        // The keeper of the clock sets its alarm anew.
+        world.planned = None;
     }
 
     /// Returns how fast the clock runs.
     #[must_use]
     pub fn factor(&self) -> f64 {
         self.shared.enter().ticker.factor()
-    }
-}
-
-/// What is stored, without a request: to set up a test, and to look at what it left.
-#[derive(Debug, Clone)]
-pub struct Storage {
-    shared: Arc<Shared>,
-}
-
-impl Storage {
-    /// Makes a bucket.
-    ///
-    /// # Errors
-    /// Where there is one of that name.
-    pub fn create_bucket(&self, name: &str) -> Result<(), Error> {
-        let made = self.shared.enter().create_bucket(name);
-        let why = || "BucketAlreadyOwnedByYou".to_owned();
-        made.then_some(()).ok_or_else(|| Error::Refused { what: "create a bucket", why: why() })
-    }
-
-    /// Has a bucket keep versions.
-    ///
-    /// # Errors
-    /// Where there is no such bucket.
-    pub fn keep_versions(&self, bucket: &str) -> Result<(), Error> {
-        let mut world = self.shared.enter();
-        let bucket = world.bucket_mut(bucket).map_err(Error::refused("keep versions"))?;
-        bucket.versioning = Versioning::Enabled;
-        Ok(())
-    }
-
-    /// Puts an object; no request is counted.
-    ///
-    /// # Errors
-    /// Where there is no such bucket, or the memory for bodies is full.
-    pub fn put(
-        &self,
-        bucket: &str,
-        key: &str,
-        body: impl Into<Body>,
-        class: StorageClass,
-    ) -> Result<(), Error> {
-        let mut world = self.shared.enter();
-        world.put(bucket, key, body.into(), class).map_err(Error::refused("put an object"))
-    }
-
-    /// Sends a bucket's events to a queue, besides where they go already.
-    ///
-    /// # Errors
-    /// Where there is no such bucket.
-    pub fn add_route(&self, bucket: &str, route: Route) -> Result<(), Error> {
-        let mut world = self.shared.enter();
-        let bucket = world.bucket_mut(bucket).map_err(Error::refused("add a route"))?;
-        bucket.routes.push(route);
-        Ok(())
-    }
-
-    /// Writes an inventory report of a bucket, and returns the key of its `manifest.json`.
-    ///
-    /// It stands at `PREFIX/BUCKET/NAME/YYYY-MM-DDTHH-MMZ/`, its CSV files below `data/`.
-    ///
-    /// # Errors
-    /// Where there is no such bucket, or the memory for bodies is full.
-    pub fn write_inventory(
-        &self,
-        bucket: &str,
-        destination: &str,
-        prefix: &str,
-        name: &str,
-    ) -> Result<String, Error> {
-        let inventory = Inventory { bucket, destination, prefix, name };
-        let key = self.shared.enter().write_inventory(inventory);
-        key.map_err(Error::refused("write an inventory"))
-    }
-
-    /// Asks for a restore, as a request does that no rate holds up and no fault meets. True where
-    /// a retrieval begins or becomes faster, false where the copy is there.
-    ///
-    /// # Errors
-    /// What S3 refuses, by its code.
-    pub fn restore(
-        &self,
-        bucket: &str,
-        key: &str,
-        tier: Tier,
-        days: Option<u32>,
-    ) -> Result<bool, Error> {
-        let mood = Mood { unmetered: true, ..Mood::default() };
-        let restored = self.shared.enter().restore((bucket, key, None), Ask { tier, days }, mood);
-        restored.map_err(Error::refused("restore an object"))
-    }
-
-    /// Takes an object's restored copy away, now.
-    ///
-    /// # Errors
-    /// Where there is no such object.
-    pub fn expire(&self, bucket: &str, key: &str) -> Result<(), Error> {
-        let mut world = self.shared.enter();
-        let object = world.object(bucket, key, None).map_err(Error::refused("expire a copy"))?;
-        let id = object.id;
-        world.expire(bucket, key, id);
-        Ok(())
     }
 }
 

@@ -81,7 +81,8 @@ impl Shared {
         let mut world = self.world.lock().unwrap_or_else(PoisonError::into_inner);
         world.settle();
         self.ring(&mut world);
-        let due = world.next_due()?;
+        world.planned = world.next_due();
+        let due = world.planned?;
         world.ticker.wait_for(due)
     }
 
@@ -117,7 +118,9 @@ impl DerefMut for Inside<'_> {
 
 impl Drop for Inside<'_> {
     fn drop(&mut self) {
-        self.shared.moved.notify_one();
+        if self.world.is_due_earlier() {
+            self.shared.moved.notify_one();
+        }
         self.shared.ring(&mut self.world);
     }
 }
@@ -143,6 +146,8 @@ pub(crate) struct World {
     pub(crate) memory_bytes: u64,
     /// Messages for other servers, until they are sent.
     pub(crate) outbox: Vec<(String, String)>,
+    /// For when the keeper of the clock has set its alarm.
+    pub(crate) planned: Option<Time>,
     /// A queue has got a message since somebody left.
     pub(crate) arrived: bool,
     born: Instant,
@@ -167,6 +172,7 @@ impl World {
             restore_tokens: options.restore_rate.map(|rate| Tokens::new(rate.per_second)),
             memory_bytes: 0,
             outbox: Vec::new(),
+            planned: None,
             arrived: false,
             born: Instant::now(),
             ids: 0,
@@ -186,6 +192,18 @@ impl World {
         let now = self.time_of(self.options.queue_time);
         for queue in self.queues.values_mut() {
             self.arrived |= queue.settle(now);
+        }
+    }
+
+    /// Returns true where the clock runs, and its keeper would sleep too long.
+    fn is_due_earlier(&mut self) -> bool {
+        if self.ticker.factor() <= 0.0 {
+            return false;
+        }
+        match (self.next_due(), self.planned) {
+            (Some(due), Some(planned)) => due < planned,
+            (due, None) => due.is_some(),
+            (None, Some(_)) => false,
         }
     }
 

@@ -19,6 +19,15 @@ const POLL_EVERY: Duration = Duration::from_millis(50);
 /// Ports can be taken between the look and the start.
 const ATTEMPTS: usize = 3;
 
+/// Two seconds, as it has it, are too few where the machine is busy: what is asked for twice while
+/// it runs would be there by then.
+const MINISTACK: &str = "\
+import ministack.services.s3
+ministack.services.s3._RESTORE_DELAY_SECONDS = 5.0
+from hypercorn.__main__ import main
+main()
+";
+
 /// A running stand-in with all its services on one port; gone when dropped.
 #[derive(Debug)]
 pub struct StandIn {
@@ -29,7 +38,7 @@ pub struct StandIn {
 }
 
 impl StandIn {
-    /// Starts `MiniStack`, whose restores take two seconds.
+    /// Starts `MiniStack`, whose restores take five seconds.
     ///
     /// # Errors
     /// Where the tests' Python is missing, or the server does not answer within a minute.
@@ -37,8 +46,8 @@ impl StandIn {
         // Its own command would listen on all interfaces.
         Self::start("start MiniStack", |port| {
             let bind = format!("127.0.0.1:{port}");
-            let start = "from hypercorn.__main__ import main; main()";
-            ["-c", start, "--bind", &bind, "--keep-alive", "75", "ministack.app:app"]
+            // No workers: it serves in this process, which is the one that is killed.
+            ["-c", MINISTACK, "--workers", "0", "--bind", &bind, "ministack.app:app"]
                 .map(str::to_owned)
                 .to_vec()
         })

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
-use dcmjoin_emulator::{Body, Options, Route, Shape, StorageClass};
+use dcmjoin_emulator::{Body, Options, Route, Shape, StorageClass, Target};
 use dcmjoin_testkit::{Python, StandIn};
 use serde_json::Value;
 
@@ -71,10 +71,55 @@ fn every_difference_is_explained() {
     let differing: BTreeSet<&str> =
         servers.iter().flat_map(|kind| known[*kind].keys()).map(String::as_str).collect();
     let page = std::fs::read_to_string(PAGE).unwrap();
-    let rows = page.lines().filter_map(|line| line.strip_prefix("| `"));
+    let (_, table) = page.split_once("## Checked by others").unwrap();
+    let rows = table.lines().filter_map(|line| line.strip_prefix("| `"));
     let explained: BTreeSet<&str> =
         rows.filter_map(|row| row.split_once("` |")).map(|(name, _)| name).collect();
     assert_eq!(explained, differing);
+}
+
+/// Sends a restore's events to a queue of another server, and returns their types as they come.
+fn forwarded_to(server: &StandIn) -> BTreeSet<String> {
+    let host = server.endpoint().replace("http://", "");
+    let client = dcmjoin_testkit::Access::new(&host, "test-key", "test-secret");
+    let sqs = |name: &str, input: &Value| -> Value {
+        let target = format!("AmazonSQS.{name}");
+        let headers =
+            [("content-type", "application/x-amz-json-1.0"), ("x-amz-target", target.as_str())];
+        let body = input.to_string();
+        let body = body.as_bytes();
+        let (method, service) = ("POST", "sqs");
+        let ask = Ask { method, headers: &headers, body, service, ..Ask::default() };
+        serde_json::from_slice(&client.send(&ask).unwrap().body).unwrap()
+    };
+    let queue = sqs("CreateQueue", &serde_json::json!({"QueueName": "restores"}));
+    let url = queue["QueueUrl"].as_str().unwrap().replace("localhost", "127.0.0.1");
+    let scene = Scene::archived();
+    let target = Target::External(url.clone());
+    let route = Route { target, ..Route::to_queue(Shape::EventBridge, "") };
+    scene.emulator.storage().add_route("archive", route).unwrap();
+    scene.restore("a.tar", "Expedited", 1);
+    scene.advance(5 * MINUTE);
+    let mut types = BTreeSet::new();
+    let mut looks = 0;
+    while types.len() < 2 {
+        let input = serde_json::json!({"QueueUrl": url, "WaitTimeSeconds": 2});
+        for message in sqs("ReceiveMessage", &input)["Messages"].as_array().into_iter().flatten() {
+            let event: Value = serde_json::from_str(message["Body"].as_str().unwrap()).unwrap();
+            types.insert(event["detail-type"].as_str().unwrap().to_owned());
+        }
+        looks += 1;
+        assert!(looks < 30, "{types:?}, and no more");
+    }
+    types
+}
+
+#[test]
+fn other_servers_queues_take_the_events() {
+    let expect = ["Object Restore Completed", "Object Restore Initiated"];
+    for server in [StandIn::ministack().unwrap(), StandIn::moto().unwrap()] {
+        assert_eq!(forwarded_to(&server).into_iter().collect::<Vec<_>>(), expect);
+    }
 }
 
 /// The `aws` command, with a scene's credentials.

@@ -252,3 +252,20 @@ fn the_ledger_counts_requests_and_bytes() {
     assert_eq!((ledger.bytes_written, ledger.bytes_read), (5, 7));
     assert_eq!(ledger.refused.get(&404), Some(&1));
 }
+
+#[test]
+fn what_is_stored_can_be_looked_at_without_a_request() {
+    let scene = Scene::archived();
+    let storage = scene.emulator.storage();
+    scene.put("b", "x", StorageClass::Standard);
+    assert_eq!(storage.keys("archive", "a").unwrap(), ["a.tar"]);
+    assert_eq!(storage.body("archive", "a.tar").unwrap().read(0..3).unwrap(), "012");
+    storage.overwrite("archive", "a.tar", "other").unwrap();
+    assert_eq!(scene.head("a.tar").header("content-length"), Some("5"));
+    refused(&scene.get("a.tar"), 403, "InvalidObjectState");
+    storage.delete("archive", "a.tar").unwrap();
+    assert_eq!(storage.keys("archive", "").unwrap(), ["b"]);
+    let error = storage.body("archive", "a.tar").unwrap_err();
+    assert_eq!(error.to_string(), "read an object: NoSuchKey");
+    assert_eq!(scene.emulator.ledger().count(Kind::Put), 0);
+}
