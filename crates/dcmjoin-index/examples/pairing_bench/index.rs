@@ -21,9 +21,8 @@ pub(crate) fn run(options: &Options) -> Result<Value> {
     let population = Population::new(options.pairs);
     let (facts, intake) =
         intake::read(&[Half::Metadata], &population, options, |_, seen| Ok(fact(seen)))?;
-    let facts_disk_bytes = facts.disk_bytes();
     let (index, building) = measure::process(|| sealed(facts, options));
-    let index = index?;
+    let (index, facts_disk_bytes) = index?;
     let (singly, in_lots) = probed(&population, &index)?;
     let headers = index.len() as f64;
     let each = |seconds: f64| seconds * 1e9 / headers;
@@ -63,14 +62,15 @@ fn fact(seen: &Seen) -> Fact {
     }
 }
 
-/// Merges the facts into the index: of each UID the first one.
-fn sealed(facts: FactRuns, options: &Options) -> Result<PairingIndex> {
+/// Merges the facts into the index: of each UID the first one. Returns the bytes that the facts took
+/// on disk, too.
+fn sealed(facts: FactRuns, options: &Options) -> Result<(PairingIndex, u64)> {
     let mut builder = PairingIndexBuilder::new(&options.spill, options.index_bytes, facts.len())?;
     let (mut groups, mut group) = (facts.into_groups()?, Vec::new());
     while groups.next_group(&mut group)? {
         builder.push(group[0].fingerprint, HeaderPlace(group[0].place))?;
     }
-    Ok(builder.seal()?)
+    Ok((builder.seal()?, groups.disk_bytes()))
 }
 
 /// Returns the nanoseconds of a probe by a random fingerprint of the index, on one thread: one

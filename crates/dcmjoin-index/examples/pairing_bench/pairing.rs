@@ -15,9 +15,8 @@ pub(crate) fn run(options: &Options) -> Result<Value> {
         BriefFact::new(Fingerprint::of(&seen.uid), half, seen.digest, seen.instance)
     })?;
     let (pushed, memory_pushed) = (facts.len(), memory_peak_bytes());
-    let disk_bytes = facts.disk_bytes();
-    let (counts, merging) = measure::process(|| counted(facts));
-    let (counts, expected) = (counts?, population.expected());
+    let (merged, merging) = measure::process(|| counted(facts));
+    let ((counts, disk_bytes), expected) = (merged?, population.expected());
     if counts != expected {
         return Err(format!("expected {expected:?}, got {counts:?}").into());
     }
@@ -58,7 +57,8 @@ pub(crate) fn run(options: &Options) -> Result<Value> {
     }))
 }
 
-fn counted(facts: FactRuns<BriefFact>) -> Result<Counts> {
+/// Walks through the facts; returns what it counts, and the bytes that they took on disk.
+fn counted(facts: FactRuns<BriefFact>) -> Result<(Counts, u64)> {
     let mut counts = Counts::default();
     let (mut groups, mut group) = (facts.into_groups()?, Vec::new());
     while groups.next_group(&mut group)? {
@@ -76,5 +76,5 @@ fn counted(facts: FactRuns<BriefFact>) -> Result<Counts> {
             (None, _) => counts.images_unpaired += 1,
         }
     }
-    Ok(counts)
+    Ok((counts, groups.disk_bytes()))
 }

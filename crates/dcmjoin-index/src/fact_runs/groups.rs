@@ -7,6 +7,7 @@ use std::thread;
 use dcmjoin_model::Half;
 
 use super::Partitions;
+use super::shard::Shard;
 use crate::Error;
 use crate::brief_fact::BriefFact;
 use crate::fact::Fact;
@@ -24,6 +25,7 @@ pub struct Groups<R: Record = Fact> {
     at: usize,
     omitted: [u64; SIDES],
     facts_max: usize,
+    disk_bytes: u64,
 }
 
 /// Sorted facts of one partition, and whether they are its last.
@@ -46,6 +48,7 @@ struct Sorter<R: Record> {
 
 impl<R: Record> Groups<R> {
     pub(super) fn of(partitions: Partitions, sorters: usize) -> Result<Self, Error> {
+        let disk_bytes = partitions.shards.iter().map(Shard::disk_bytes).sum();
         let partitions = Arc::new(partitions);
         let step = sorters.max(1);
         let sorters = (0..step).map(|first| {
@@ -67,6 +70,7 @@ impl<R: Record> Groups<R> {
             at: 0,
             omitted: [0; SIDES],
             facts_max: GROUP_FACTS_MAX,
+            disk_bytes,
         })
     }
 
@@ -118,6 +122,13 @@ impl<R: Record> Groups<R> {
     #[must_use]
     pub fn omitted(&self) -> u64 {
         self.omitted.iter().sum()
+    }
+
+    /// Returns the bytes that the facts take on disk; those of a partition that does not fit its
+    /// share of the memory take as much again while it is sorted.
+    #[must_use]
+    pub fn disk_bytes(&self) -> u64 {
+        self.disk_bytes
     }
 
     #[cfg(test)]
