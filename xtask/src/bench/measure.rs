@@ -14,6 +14,9 @@ use crate::steps::shown;
 /// The peak is the system's own; it only has to be looked at before the process is gone.
 const LOOK_EVERY: Duration = Duration::from_millis(4);
 
+/// Nothing that is measured takes as long: a thousand million pairs take minutes. What does, hangs.
+const TIME_MAX: Duration = Duration::from_secs(3 * 60 * 60);
+
 /// What a process took, and what it wrote to standard output.
 pub(crate) struct Measured {
     pub(crate) seconds: f64,
@@ -54,6 +57,10 @@ fn watched(child: Child, began: Instant) -> Result<(std::process::Output, f64, u
             let mut peak = 0;
             while !ended.load(Ordering::Relaxed) {
                 peak = peak.max(peak_bytes(id));
+                if began.elapsed() > TIME_MAX {
+                    let _ = Command::new("kill").args(["-KILL", &id.to_string()]).status();
+                    break;
+                }
                 thread::sleep(LOOK_EVERY);
             }
             peak

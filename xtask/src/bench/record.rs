@@ -23,7 +23,11 @@ impl Book {
     pub(crate) fn open(folder: &Path) -> Result<Self> {
         fs::create_dir_all(folder).context("make the folder of results")?;
         let rows = fs::read_to_string(folder.join(ROWS)).unwrap_or_default();
-        let rows = rows.lines().map(serde_json::from_str).collect::<Result<_, _>>();
+        let rows = rows
+            .lines()
+            .filter(|line| !line.is_empty())
+            .map(serde_json::from_str)
+            .collect::<Result<_, _>>();
         let runs = fs::read_to_string(folder.join(RUNS)).unwrap_or_else(|_| "{}".to_owned());
         Ok(Self {
             folder: folder.to_owned(),

@@ -14,7 +14,7 @@ use super::measure;
 use super::record::Book;
 use crate::steps::check;
 
-const INSTANCES: u64 = 4_000;
+const INSTANCES: u64 = 2_000;
 /// Few archives, so that each is 64 MiB and more.
 const REQUEST_INSTANCES: u64 = 8_000;
 const REQUEST_ARCHIVES: &[&str] = &["--metadata-archives=1", "--image-archives=3"];
