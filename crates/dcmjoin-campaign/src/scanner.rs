@@ -147,7 +147,8 @@ impl Scanner for LocalScanner {
             Ok(report) if report.archives.unreadable == 0 => {
                 vec![ScanResult::Done; batch.archives.len()]
             }
-            Err(RunError::Stopped) => vec![ScanResult::Stopped; batch.archives.len()],
+            // Another run writes to the output: that is no fault of an archive.
+            Err(RunError::Stopped | RunError::Locked { .. } | RunError::LockLost) => vec![ScanResult::Stopped; batch.archives.len()],
             ran => {
                 if let Err(error) = ran {
                     tracing::warn!(%error, "a wave's run ended before its end");

@@ -142,8 +142,10 @@ impl Orchestrator {
         let outcome = self.to_its_end().await;
         if outcome.is_ok() {
             self.world.ledger.release(self.lease)?;
-        } else {
+        } else if let Some(scan) = self.scan.take() {
+            // Its result no longer counts, but it must not go on beside that of who comes next.
             self.world.scanner.stop();
+            let _ = scan.handle.await;
         }
         outcome
     }

@@ -2,5 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test's helpers fail with it")]
 
+mod answers;
+mod events;
+mod journal;
+mod money;
 mod scene;
 mod whole;
