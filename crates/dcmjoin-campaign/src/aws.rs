@@ -1,9 +1,9 @@
 //! The calls of S3 and SQS that a campaign makes: five, signed, over one client.
 //!
-//! Each answer's `Date` sets the server's clock, by which copies are judged and requests signed: a
-//! machine whose own clock is a day off works as well.
+//! Each answer's `Date` sets the server's clock, by which copies are judged; requests are signed by it
+//! too once S3 has said that this machine's clock is off. So one that is a day off works as well.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -24,6 +24,8 @@ use crate::sign::{Unsigned, encode_pair, encode_path};
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 /// The longest answer that is read, in bytes: a page of a thousand long keys is a tenth of it.
 const ANSWER_BYTES_MAX: usize = 16 << 20;
+/// The caller's clock is too far from S3's.
+const SKEWED: &str = "RequestTimeTooSkewed";
 /// Listings are tried so often.
 const TRIES: u32 = 6;
 /// Messages of one receipt, and of one deletion (SQS API).
@@ -40,6 +42,8 @@ pub struct Aws {
     provider: Provider,
     clock: Mutex<ServerClock>,
     local: Arc<dyn Fn() -> Moment + Send + Sync>,
+    /// Set once S3 has said that this machine's clock is too far off to sign by.
+    skewed: AtomicBool,
     requests: Requests,
 }
 
@@ -115,11 +119,12 @@ impl Aws {
             provider,
             clock: Mutex::default(),
             local: Arc::new(local_time),
+            skewed: AtomicBool::new(false),
             requests: Requests::default(),
         })
     }
 
-    /// Takes another clock for the machine's own: one that is wrong.
+    /// Judges copies by another clock than the machine's own: one that is wrong.
     #[must_use]
     pub fn with_local_time(mut self, local: impl Fn() -> Moment + Send + Sync + 'static) -> Self {
         self.local = Arc::new(local);
@@ -197,8 +202,11 @@ impl Aws {
                     return Ok((page, reply.at));
                 }
                 500..=599 | 408 | 429 => refusal = service("list the bucket", &code),
-                // New credentials may be there by now.
-                _ if Answer::of(reply.status, &code) == Answer::CredentialsExpired => {
+                // New credentials may be there by now, and the next call is signed with the server's
+                // time.
+                _ if code == SKEWED
+                    || Answer::of(reply.status, &code) == Answer::CredentialsExpired =>
+                {
                     refusal = service("list the bucket", &code);
                 }
                 _ => return Err(service("list the bucket", &code)),
@@ -316,8 +324,10 @@ impl Aws {
             region: &self.region,
         };
         let method = call.method.parse().map_err(|_| failed("no method"))?;
+        let skewed = self.skewed.load(Ordering::Relaxed);
+        let signed_at = if skewed { self.now() } else { local_time() };
         let mut request = self.http.request(method, url);
-        for (name, value) in unsigned.sign(&credentials, self.now()) {
+        for (name, value) in unsigned.sign(&credentials, signed_at) {
             request = request.header(name, value);
         }
         let local = (self.local)();
@@ -343,6 +353,9 @@ impl Aws {
         }
         let body = response.text().await;
         let body = body.map_err(|error| service("reach the service", kind(&error)))?;
+        if listing::code(&body) == SKEWED {
+            self.skewed.store(true, Ordering::Relaxed);
+        }
         Ok(Reply { status, restore, class, archive, body, at: date.unwrap_or_else(|| self.now()) })
     }
 }

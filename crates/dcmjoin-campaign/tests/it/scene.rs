@@ -67,7 +67,9 @@ impl Scene {
 
     pub(crate) fn with(options: Options, shape: Shape) -> Self {
         let options = Options { start: Time::parse(START).unwrap(), ..options };
-        let emulator = Emulator::start(options).unwrap();
+        // It has a runtime of its own, which cannot be started from within another.
+        let starting = std::thread::spawn(move || Emulator::start(options));
+        let emulator = starting.join().unwrap().unwrap();
         let storage = emulator.storage();
         for bucket in ["archive", "output"] {
             storage.create_bucket(bucket).unwrap();
