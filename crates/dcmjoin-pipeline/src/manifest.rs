@@ -48,9 +48,8 @@ pub async fn archives(
     Ok(archives)
 }
 
-/// Returns the archives below a folder or prefix, or the one archive that the location names.
 /// Returns the archives of both sides that sources name, the metadata's first; `None` where no
-/// source does.
+/// source does. Without a source of images the metadata side is read alone: a campaign does so.
 ///
 /// # Errors
 /// As [`archives`].
@@ -61,10 +60,12 @@ pub async fn named_by_sources(
     if config.metadata.is_empty() && config.images.is_empty() {
         return Ok(None);
     }
-    Ok(Some([
-        archives(stores, Half::Metadata, &config.metadata).await?,
-        archives(stores, Half::Image, &config.images).await?,
-    ]))
+    let metadata = archives(stores, Half::Metadata, &config.metadata).await?;
+    let images = match config.images.is_empty() {
+        true => Vec::new(),
+        false => archives(stores, Half::Image, &config.images).await?,
+    };
+    Ok(Some([metadata, images]))
 }
 
 /// Returns the archives of both sides that a catalogue names, of these only those that hold what
@@ -96,6 +97,7 @@ pub async fn named_by_catalog(
     Ok([metadata, images])
 }
 
+/// Returns the archives below a folder or prefix, or the one archive that the location names.
 async fn below(stores: &Stores, location: &Location) -> Result<Vec<Object>, RunError> {
     if let Some(archive) = one(stores, location).await? {
         return Ok(vec![archive]);

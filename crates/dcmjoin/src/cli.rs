@@ -72,6 +72,12 @@ pub(crate) enum Command {
     Synth(SynthArgs),
     /// Make a data set and run the whole job on it
     Demo(DemoArgs),
+    /// Restore archives from Glacier in waves and join them
+    #[cfg(feature = "cloud")]
+    Campaign(CampaignArgs),
+    /// Run a whole campaign on an emulator of S3, virtual days in seconds
+    #[cfg(feature = "cloud")]
+    Rehearse(RehearseArgs),
     /// Print shell completions
     Completions(CompletionsArgs),
 }
@@ -365,6 +371,13 @@ pub(crate) struct CompletionsArgs {
     /// The shell
     pub(crate) shell: clap_complete::Shell,
 }
+
+#[cfg(feature = "cloud")]
+pub(crate) use campaign::{CampaignArgs, CampaignCommand, CreateArgs, RehearseArgs};
+
+/// Campaigns and their rehearsal.
+#[cfg(feature = "cloud")]
+mod campaign;
 
 impl From<HalfArg> for Half {
     fn from(half: HalfArg) -> Self {

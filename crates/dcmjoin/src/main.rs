@@ -30,6 +30,10 @@ fn main() -> ExitCode {
         Command::Plan(args) => commands::plan::run(&args, &cli.output),
         Command::Synth(args) => commands::synth::run(&args, &cli.output),
         Command::Demo(args) => commands::demo::run(&args, &cli.output),
+        #[cfg(feature = "cloud")]
+        Command::Campaign(args) => commands::campaign::run(args, &cli.output),
+        #[cfg(feature = "cloud")]
+        Command::Rehearse(args) => commands::rehearse::run(&args, &cli.output),
         Command::Completions(args) => commands::completions::run(&args),
     };
     match done {

@@ -63,7 +63,19 @@ pub(crate) fn error(error: &anyhow::Error) {
         error.downcast_ref::<dcmjoin_objects::Error>().and_then(|error| error.kind.hint())
     {
         talk(&format!("hint: {hint}"));
+    } else if let Some(hint) = campaign_hint(error) {
+        talk(&format!("hint: {hint}"));
     }
+}
+
+#[cfg(feature = "cloud")]
+fn campaign_hint(error: &anyhow::Error) -> Option<&'static str> {
+    error.downcast_ref::<dcmjoin_campaign::Error>().and_then(dcmjoin_campaign::Error::hint)
+}
+
+#[cfg(not(feature = "cloud"))]
+fn campaign_hint(_: &anyhow::Error) -> Option<&'static str> {
+    None
 }
 
 /// Returns a count with thousands apart: `1,234,567`.

@@ -35,6 +35,10 @@ const ARROWS: &[(&str, Knows)] = &[
             "dcmjoin-restore",
         ]),
     ),
+    (
+        "dcmjoin-campaign",
+        Knows::These(&["dcmjoin-model", "dcmjoin-restore", "dcmjoin-objects", "dcmjoin-pipeline"]),
+    ),
     ("dcmjoin-server", Knows::These(&["dcmjoin-model", "dcmjoin-ledger"])),
     ("dcmjoin", Knows::Shipped),
     ("dcmjoin-testkit", Knows::Shipped),

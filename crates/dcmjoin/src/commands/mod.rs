@@ -1,11 +1,15 @@
 //! One file a subcommand, each with a `run` that returns how the program ends.
 
+#[cfg(feature = "cloud")]
+pub(crate) mod campaign;
 pub(crate) mod catalog;
 pub(crate) mod completions;
 pub(crate) mod demo;
 pub(crate) mod get;
 pub(crate) mod inspect;
 pub(crate) mod plan;
+#[cfg(feature = "cloud")]
+pub(crate) mod rehearse;
 pub(crate) mod run;
 pub(crate) mod synth;
 
@@ -35,7 +39,7 @@ async fn stop_on_signal(progress: Arc<Progress>) {
     std::process::exit(crate::exit::Exit::Stopped as i32);
 }
 
-async fn signal() {
+pub(crate) async fn signal() {
     use tokio::signal::unix::{SignalKind, signal};
     let Ok(mut terminate) = signal(SignalKind::terminate()) else {
         return std::future::pending().await;

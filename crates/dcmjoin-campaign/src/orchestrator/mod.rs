@@ -1,0 +1,329 @@
+//! The loop: events in, effects out, waves started and read, until every archive is done or given up.
+//!
+//! ```text
+//! turn: events ─► time ─► scan's results ─► waves started ─► next scan ─► wait
+//! ```
+//!
+//! Each step is written down before its effects are carried out ([`effects`]). After a restart
+//! [`Orchestrator::run`] begins with what was open, and goes on.
+
+mod effects;
+mod waves;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use dcmjoin_pipeline::Report;
+use dcmjoin_restore::moment::Moment;
+use dcmjoin_restore::rate::TokenBucket;
+use dcmjoin_restore::task::{Input, ScanResult, State};
+use tokio::task::JoinHandle;
+
+use crate::aws::Aws;
+use crate::clockwork::{Clockwork, ScanEnd};
+use crate::error::Error;
+use crate::event;
+use crate::ledger::{Archive, LEASE_SECS, Lease, Ledger, Mode, Select};
+use crate::scanner::{Scanned, Scanner};
+use crate::spec::Spec;
+use crate::spending::Money;
+
+/// Archives in memory at the same time, but for those of a scan.
+const PAGE: usize = 1_000;
+/// Receipts of a turn: a thousand messages.
+const RECEIPTS_MAX: usize = 100;
+
+/// What an orchestrator acts on and by.
+#[derive(Clone)]
+pub struct World {
+    /// The journal.
+    pub ledger: Arc<dyn Ledger>,
+    /// S3 and SQS.
+    pub aws: Arc<Aws>,
+    /// The runner.
+    pub scanner: Arc<dyn Scanner>,
+    /// How to wait.
+    pub clockwork: Arc<dyn Clockwork>,
+    /// Set to ask it to stop.
+    pub stop: Arc<AtomicBool>,
+}
+
+/// How an orchestrator ended.
+#[derive(Debug)]
+pub enum Outcome {
+    /// Every archive is done or given up; the report is over all that were read.
+    Done(Option<Box<Report>>),
+    /// The campaign is paused, by a person or its budget.
+    Paused(String),
+    /// The campaign is cancelled.
+    Cancelled,
+    /// It was asked to stop; the campaign goes on when it is started again.
+    Stopped,
+}
+
+/// Drives one campaign.
+pub struct Orchestrator {
+    world: World,
+    spec: Spec,
+    lease: Lease,
+    money: Money,
+    tokens: TokenBucket,
+    begun: Instant,
+    scan: Option<Running>,
+    /// Bytes of each wave, by which a scan's time is forecast.
+    wave_bytes: HashMap<u64, u64>,
+    /// When the first archive of a wave was seen to be available.
+    first_copy: HashMap<u64, Moment>,
+    paused: Option<String>,
+    _beats: Beats,
+}
+
+struct Running {
+    archives: Vec<(Archive, u32)>,
+    handle: JoinHandle<Scanned>,
+    end: ScanEnd,
+    counts_from: Option<Moment>,
+}
+
+/// The heartbeat, which ends with the orchestrator.
+struct Beats(JoinHandle<()>);
+
+impl Drop for Beats {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+impl Orchestrator {
+    /// Takes a campaign.
+    ///
+    /// # Errors
+    /// [`Error::Held`] where another orchestrator holds it; [`Error::Invalid`] where it has ended.
+    pub fn take(world: World, holder: &str) -> Result<Self, Error> {
+        let spec = world.ledger.spec()?;
+        let lease = world.ledger.take(holder)?;
+        let standing = world.ledger.standing()?;
+        let money = Money::new(&spec, standing.spend)?;
+        let bytes = |wave: &crate::ledger::WaveTally| {
+            (wave.wave, wave.states.values().map(|tally| tally.bytes).sum())
+        };
+        let wave_bytes = standing.waves.iter().map(bytes).collect();
+        let ledger = Arc::clone(&world.ledger);
+        let beats = Beats(tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(Duration::from_secs(LEASE_SECS / 4)).await;
+                if ledger.beat(lease).is_err() {
+                    return;
+                }
+            }
+        }));
+        Ok(Self {
+            tokens: TokenBucket::new(spec.restores_per_sec, spec.restores_per_sec),
+            begun: Instant::now(),
+            world,
+            spec,
+            lease,
+            money,
+            scan: None,
+            wave_bytes,
+            first_copy: HashMap::new(),
+            paused: None,
+            _beats: beats,
+        })
+    }
+
+    /// Runs the campaign to its end, or until it is paused, cancelled or asked to stop.
+    ///
+    /// # Errors
+    /// [`Error::Fenced`] where the campaign was taken over; [`Error::Journal`], [`Error::Service`].
+    pub async fn run(mut self) -> Result<Outcome, Error> {
+        let outcome = self.to_its_end().await;
+        if outcome.is_ok() {
+            self.world.ledger.release(self.lease)?;
+        } else if let Some(scan) = self.scan.take() {
+            // Its result no longer counts, but it must not go on beside that of who comes next.
+            self.world.scanner.stop();
+            let _ = scan.handle.await;
+        }
+        outcome
+    }
+
+    async fn to_its_end(&mut self) -> Result<Outcome, Error> {
+        self.read_clock().await?;
+        self.recover().await?;
+        loop {
+            if let Some(outcome) = self.asked_to_end().await? {
+                return Ok(outcome);
+            }
+            let more = self.events().await?;
+            self.time().await?;
+            self.scan_ended().await?;
+            let waves = self.world.ledger.waves()?;
+            if waves.iter().all(waves::is_finished) && self.scan.is_none() {
+                return self.close().await;
+            }
+            self.start_waves(&waves).await?;
+            self.begin_scan(&waves).await?;
+            if !more && self.paused.is_none() {
+                self.wait().await?;
+            }
+        }
+    }
+
+    /// Learns the server's time before anything is judged by it.
+    async fn read_clock(&self) -> Result<(), Error> {
+        if let Some(archive) = self.world.ledger.page(Select::Half(dcmjoin_model::Half::Image), 0, 1)?.first() {
+            let place = &archive.place;
+            self.world.aws.list(&place.bucket, &place.key, crate::aws::From::Begin).await?;
+        }
+        Ok(())
+    }
+
+    /// Goes on with what was on its way when the last orchestrator ended.
+    async fn recover(&mut self) -> Result<(), Error> {
+        let mut after = 0;
+        loop {
+            let page = self.world.ledger.page(Select::Open, after, PAGE)?;
+            let Some(last) = page.last() else { return Ok(()) };
+            after = last.id;
+            let (mut lost, mut open) = (Vec::new(), Vec::new());
+            for archive in page {
+                match archive.task.state {
+                    State::Scanning { scan, .. } => {
+                        let input = Input::Scan { ticket: scan, result: ScanResult::Lost };
+                        lost.push((archive, input));
+                    }
+                    _ => {
+                        let effects = archive.task.resume(&self.setting(&archive));
+                        open.push((archive, effects));
+                    }
+                }
+            }
+            open.extend(self.apply(lost)?);
+            self.carry_out(open).await?;
+        }
+    }
+
+    /// Returns how to end, where a person or the budget wants it.
+    async fn asked_to_end(&mut self) -> Result<Option<Outcome>, Error> {
+        if let Some(reason) = self.paused.clone() {
+            self.end_scan().await?;
+            self.world.ledger.set_mode(Mode::Paused, Some(&reason))?;
+            return Ok(Some(Outcome::Paused(reason)));
+        }
+        if self.world.stop.load(Ordering::Relaxed) {
+            self.end_scan().await?;
+            return Ok(Some(Outcome::Stopped));
+        }
+        match self.world.ledger.mode()? {
+            Mode::Active => Ok(None),
+            Mode::Paused => {
+                self.end_scan().await?;
+                Ok(Some(Outcome::Paused("asked for".to_owned())))
+            }
+            Mode::Cancelled => {
+                self.end_scan().await?;
+                self.cancel().await?;
+                Ok(Some(Outcome::Cancelled))
+            }
+            Mode::Done => Ok(Some(Outcome::Done(None))),
+        }
+    }
+
+    async fn cancel(&mut self) -> Result<(), Error> {
+        for state in State::WORDS.into_iter().filter(|word| !matches!(*word, "done" | "failed")) {
+            loop {
+                let page = self.world.ledger.page(Select::State(state), 0, PAGE)?;
+                if page.is_empty() {
+                    break;
+                }
+                let inputs = page.into_iter().map(|archive| (archive, Input::Cancel)).collect();
+                let effects = self.apply(inputs)?;
+                self.carry_out(effects).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes the queue's messages; returns whether there may be more.
+    async fn events(&mut self) -> Result<bool, Error> {
+        let Some(queue) = self.spec.queue.clone() else { return Ok(false) };
+        for _ in 0..RECEIPTS_MAX {
+            let messages = match self.world.aws.receive(&queue, 0).await {
+                Ok(messages) => messages,
+                Err(error) => {
+                    // Listings find what events would have told.
+                    tracing::warn!(%error, "the queue does not answer");
+                    return Ok(false);
+                }
+            };
+            if messages.is_empty() {
+                return Ok(false);
+            }
+            self.take_messages(&messages).await?;
+            if let Err(error) = self.world.aws.delete(&queue, &messages).await {
+                tracing::warn!(%error, "messages stay in the queue, and come again");
+            }
+        }
+        Ok(true)
+    }
+
+    async fn take_messages(&mut self, messages: &[crate::aws::Message]) -> Result<(), Error> {
+        let (mut inputs, mut odd, mut unknown) = (Vec::new(), 0, 0);
+        for message in messages {
+            let events = event::read(&message.body);
+            odd += u64::from(events.is_empty());
+            for (place, event) in events {
+                match self.world.ledger.find(&place)? {
+                    Some(archive) => inputs.push((archive, Input::Event(event))),
+                    None => unknown += 1,
+                }
+            }
+        }
+        let counts = [("events_unreadable", odd), ("events_unknown", unknown)];
+        self.count(&counts)?;
+        let effects = self.apply(inputs)?;
+        self.carry_out(effects).await
+    }
+
+    /// Lets time pass for those that it concerns.
+    async fn time(&mut self) -> Result<(), Error> {
+        let mut after = 0;
+        loop {
+            let page = self.world.ledger.page(Select::Due(self.world.aws.now()), after, PAGE)?;
+            let Some(last) = page.last() else { return Ok(()) };
+            after = last.id;
+            let inputs = page.into_iter().map(|archive| (archive, Input::Tick)).collect();
+            let effects = self.apply(inputs)?;
+            self.carry_out(effects).await?;
+        }
+    }
+
+    async fn wait(&mut self) -> Result<(), Error> {
+        let due = self.world.ledger.next_due()?;
+        let counts = self.scan.as_ref().and_then(|scan| scan.counts_from);
+        let wake = [due, counts].into_iter().flatten().min();
+        let end = self.scan.as_ref().map(|scan| scan.end.clone());
+        self.world.clockwork.wait(self.world.aws.now(), wake, end).await;
+        // Without a queue that answers, a listing brings the server's time.
+        if self.spec.queue.is_none() { self.read_clock().await } else { Ok(()) }
+    }
+
+    /// Accounts for everything together, and marks the campaign as done.
+    async fn close(&mut self) -> Result<Outcome, Error> {
+        let (metadata, images) = (self.done(dcmjoin_model::Half::Metadata)?, self.done(dcmjoin_model::Half::Image)?);
+        let report = match metadata.is_empty() || images.is_empty() {
+            true => None,
+            false => {
+                let (report, asked) = self.world.scanner.close(&metadata, &images).await?;
+                self.money.count_scan(asked);
+                Some(Box::new(report))
+            }
+        };
+        self.count(&[])?;
+        self.world.ledger.set_mode(Mode::Done, None)?;
+        Ok(Outcome::Done(report))
+    }
+}

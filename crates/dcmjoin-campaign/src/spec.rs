@@ -1,0 +1,49 @@
+//! What a campaign is told: plain values, kept in its journal.
+
+use dcmjoin_restore::money::Usd;
+use dcmjoin_restore::task::Policy;
+use serde::{Deserialize, Serialize};
+
+/// What a campaign is told.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Spec {
+    /// Sources of metadata archives: `s3://bucket/prefix`, or `@file`.
+    pub metadata: Vec<String>,
+    /// Sources of image archives.
+    pub images: Vec<String>,
+    /// Where instances go.
+    pub output: String,
+    /// The region whose prices count.
+    pub region: String,
+    /// The SQS queue of restore events; without one only listings tell.
+    pub queue: Option<String>,
+    /// The rules for each archive.
+    pub policy: Policy,
+    /// The bytes of a wave, at the most.
+    pub wave_bytes: u64,
+    /// How many waves are on their way at the same time.
+    pub waves_ahead: u64,
+    /// How fast archives are forecast to be read, in bytes a second.
+    pub bytes_per_sec: u64,
+    /// Restore requests a second.
+    pub restores_per_sec: u32,
+    /// What may be spent; anything where `None`.
+    pub budget: Option<Usd>,
+    /// The price file's text; the shipped prices where `None`.
+    pub prices: Option<String>,
+}
+
+/// Waves on their way: one is read while the next one is restored.
+pub const WAVES_AHEAD: u64 = 2;
+/// A forecast that a laptop reaches; a large machine near the bucket reads fifty times as fast.
+pub const BYTES_PER_SEC: u64 = 50_000_000;
+/// A wave that is read in a day at [`BYTES_PER_SEC`].
+pub const WAVE_BYTES: u64 = 4 << 40;
+
+impl Spec {
+    /// Returns how long reading so many bytes is forecast to take, in seconds.
+    #[must_use]
+    pub fn read_secs(&self, bytes: u64) -> u64 {
+        bytes.div_ceil(self.bytes_per_sec.max(1))
+    }
+}

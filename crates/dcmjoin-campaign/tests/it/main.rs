@@ -1,0 +1,10 @@
+//! Campaigns on the emulator.
+
+#![expect(clippy::unwrap_used, reason = "a test's helpers fail with it")]
+
+mod answers;
+mod events;
+mod journal;
+mod money;
+mod scene;
+mod whole;

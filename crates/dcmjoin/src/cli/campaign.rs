@@ -1,0 +1,88 @@
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use dcmjoin_objects::Location;
+use dcmjoin_restore::class::Tier;
+
+#[derive(Debug, Args)]
+pub(crate) struct CampaignArgs {
+    /// The campaign's journal
+    #[arg(long, global = true, value_name = "FILE", default_value = "campaign.db")]
+    pub(crate) ledger: PathBuf,
+    #[command(subcommand)]
+    pub(crate) command: CampaignCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum CampaignCommand {
+    /// Find the archives and write the journal; nothing is restored yet
+    Create(CreateArgs),
+    /// Run the campaign until it is done, paused or stopped; again to go on
+    Start,
+    /// Say where the campaign stands
+    Status,
+    /// Restore and read no more; what is restored already goes on to cost
+    Pause,
+    /// Let a paused campaign go on; start runs it
+    Resume {
+        /// A new budget, in US dollars
+        #[arg(long, value_name = "USD")]
+        budget_usd: Option<f64>,
+    },
+    /// Give the campaign up
+    Cancel,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CreateArgs {
+    /// Metadata archives: s3://bucket/prefix, or @file with s3://bucket/key or bucket,key[,version]
+    /// a line; repeatable
+    #[arg(long, required = true, value_name = "SRC")]
+    pub(crate) metadata: Vec<String>,
+    /// Image archives, likewise
+    #[arg(long, required = true, value_name = "SRC")]
+    pub(crate) images: Vec<String>,
+    /// Where instances go
+    #[arg(long, value_name = "DST")]
+    pub(crate) output: Location,
+    /// The region of the buckets and of the prices
+    #[arg(long, value_name = "REGION", env = "AWS_REGION")]
+    pub(crate) region: String,
+    /// URL of the SQS queue of restore events [default: listings alone]
+    #[arg(long, value_name = "URL")]
+    pub(crate) queue: Option<String>,
+    /// How fast: bulk, standard, expedited
+    #[arg(long, value_name = "TIER", default_value_t)]
+    pub(crate) tier: Tier,
+    /// Days of the restored copies, at least
+    #[arg(long, value_name = "N", default_value_t = 2)]
+    pub(crate) days: u32,
+    /// GiB of a wave, at the most
+    #[arg(long, value_name = "GIB", default_value_t = 4096)]
+    pub(crate) wave_gib: u64,
+    /// How fast archives are read, in MB/s: by this scans are forecast
+    #[arg(long, value_name = "MB", default_value_t = 50)]
+    pub(crate) read_mb_per_sec: u64,
+    /// The campaign pauses before it spends more, in US dollars
+    #[arg(long, value_name = "USD")]
+    pub(crate) budget_usd: Option<f64>,
+    /// A price file [default: the shipped prices]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) prices: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RehearseArgs {
+    /// Archives to make
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(4..=1_000_000))]
+    pub(crate) archives: u32,
+    /// Instances to make [default: four an archive]
+    #[arg(long, value_name = "N")]
+    pub(crate) instances: Option<u64>,
+    /// Virtual days that the campaign is to take
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(2..=60))]
+    pub(crate) days: u32,
+    /// How fast: bulk, standard, expedited
+    #[arg(long, value_name = "TIER", default_value_t)]
+    pub(crate) tier: Tier,
+}

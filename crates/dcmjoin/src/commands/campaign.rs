@@ -1,0 +1,174 @@
+//! `dcmjoin campaign`: archives from Glacier to instances.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::Context as _;
+use dcmjoin_campaign::aws::{Aws, from_environment};
+use dcmjoin_campaign::clockwork::RealTime;
+use dcmjoin_campaign::ledger::{Ledger, Mode, Standing};
+use dcmjoin_campaign::orchestrator::{Outcome, World};
+use dcmjoin_campaign::scanner::LocalScanner;
+use dcmjoin_campaign::{Orchestrator, Spec, Sqlite, manifest, spec};
+use dcmjoin_pipeline::RunConfig;
+use dcmjoin_restore::money::Usd;
+use dcmjoin_restore::rate::RESTORE_REQUESTS_PER_SECOND;
+use dcmjoin_restore::task::Policy;
+use serde_json::{Value, json};
+
+use crate::cli::{CampaignArgs, CampaignCommand, CreateArgs, Talk};
+use crate::exit::Exit;
+use crate::text;
+
+/// Runs a command about a campaign.
+pub(crate) fn run(args: CampaignArgs, talk: &Talk) -> anyhow::Result<Exit> {
+    let file = args.ledger.as_path();
+    match args.command {
+        CampaignCommand::Create(create) => create_one(file, &create, talk),
+        CampaignCommand::Start => start(file, talk),
+        CampaignCommand::Status => status(&Sqlite::open(file)?, talk),
+        CampaignCommand::Pause => set_mode(file, Mode::Paused, None),
+        CampaignCommand::Cancel => set_mode(file, Mode::Cancelled, None),
+        CampaignCommand::Resume { budget_usd } => set_mode(file, Mode::Active, budget_usd),
+    }
+}
+
+fn set_mode(file: &Path, mode: Mode, budget_usd: Option<f64>) -> anyhow::Result<Exit> {
+    let ledger = Sqlite::open(file)?;
+    anyhow::ensure!(ledger.mode()? != Mode::Done, "the campaign is done");
+    if budget_usd.is_some() {
+        ledger.set_budget(usd(budget_usd)?)?;
+    }
+    ledger.set_mode(mode, None)?;
+    Ok(Exit::Complete)
+}
+
+fn usd(dollars: Option<f64>) -> anyhow::Result<Option<Usd>> {
+    let amount = |dollars| Usd::from_dollars(dollars).context("the budget is no amount of dollars");
+    dollars.map(amount).transpose()
+}
+
+fn create_one(file: &Path, args: &CreateArgs, talk: &Talk) -> anyhow::Result<Exit> {
+    let prices = args.prices.as_ref().map(std::fs::read_to_string).transpose()?;
+    let policy = Policy { tier: args.tier, days: args.days, ..Policy::default() };
+    let spec = Spec {
+        metadata: args.metadata.clone(),
+        images: args.images.clone(),
+        output: args.output.to_string(),
+        region: args.region.clone(),
+        queue: args.queue.clone(),
+        policy: policy.checked()?,
+        wave_bytes: args.wave_gib << 30,
+        waves_ahead: spec::WAVES_AHEAD,
+        bytes_per_sec: args.read_mb_per_sec * 1_000_000,
+        restores_per_sec: RESTORE_REQUESTS_PER_SECOND,
+        budget: usd(args.budget_usd)?,
+        prices,
+    };
+    let aws = aws(&spec)?;
+    let ledger = Sqlite::create(file, &spec)?;
+    let filled = runtime()?.block_on(manifest::fill(&ledger, &aws, &spec));
+    if filled.is_err() {
+        // A journal of a part of the archives must not be started.
+        drop(ledger);
+        std::fs::remove_file(file)?;
+        filled?;
+        return Ok(Exit::Failure);
+    }
+    status(&ledger, talk)
+}
+
+fn aws(spec: &Spec) -> anyhow::Result<Arc<Aws>> {
+    let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let endpoint = variable("AWS_ENDPOINT_URL_S3").or_else(|| variable("AWS_ENDPOINT_URL"));
+    Ok(Arc::new(Aws::new(endpoint.as_deref(), &spec.region, from_environment())?))
+}
+
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?)
+}
+
+fn start(file: &Path, talk: &Talk) -> anyhow::Result<Exit> {
+    let ledger = Arc::new(Sqlite::open(file)?);
+    let spec = ledger.spec()?;
+    let config = RunConfig::new(Vec::new(), Vec::new(), spec.output.parse()?);
+    let stop = Arc::new(AtomicBool::new(false));
+    let world = World {
+        ledger: ledger.clone(),
+        aws: aws(&spec)?,
+        scanner: Arc::new(LocalScanner::new(config, None)),
+        clockwork: Arc::new(RealTime),
+        stop: Arc::clone(&stop),
+    };
+    let holder = format!("process {}", std::process::id());
+    let outcome = runtime()?.block_on(async move {
+        let asked = tokio::spawn(async move {
+            super::signal().await;
+            text::talk("stopping after the instances on their way");
+            stop.store(true, Ordering::Relaxed);
+        });
+        let outcome = Orchestrator::take(world, &holder)?.run().await;
+        asked.abort();
+        outcome
+    })?;
+    status(&ledger, talk)?;
+    Ok(match outcome {
+        Outcome::Done(_) => Exit::Complete,
+        Outcome::Paused(reason) => {
+            text::talk(&format!("paused: {reason}"));
+            Exit::Failure
+        }
+        Outcome::Cancelled | Outcome::Stopped => Exit::Stopped,
+    })
+}
+
+fn status(ledger: &Sqlite, talk: &Talk) -> anyhow::Result<Exit> {
+    let standing = ledger.standing()?;
+    if talk.json {
+        text::data(&format!("{}\n", serde_json::to_string_pretty(&as_json(&standing))?))?;
+    } else if !talk.quiet {
+        text::data(&in_words(&standing))?;
+    }
+    Ok(Exit::Complete)
+}
+
+fn as_json(standing: &Standing) -> Value {
+    let waves = standing.waves.iter().map(|wave| {
+        let states = wave.states.iter().map(|(state, tally)| {
+            (state.clone(), json!({"archives": tally.archives, "bytes": tally.bytes}))
+        });
+        let states: serde_json::Map<String, Value> = states.collect();
+        json!({"wave": wave.wave, "half": wave.half.as_str(), "states": states})
+    });
+    json!({
+        "schema": "dcmjoin.campaign/1",
+        "mode": standing.mode.as_str(),
+        "reason": standing.reason,
+        "holder": standing.holder.as_ref().map(|(holder, _)| holder),
+        "spent_usd": standing.spend.spent().dollars(),
+        "left_usd": standing.spend.left().map(Usd::dollars),
+        "spend": standing.spend.by_purpose(),
+        "waves": waves.collect::<Vec<_>>(),
+        "failures": standing.failures,
+        "counts": standing.counts,
+    })
+}
+
+fn in_words(standing: &Standing) -> String {
+    let mut words = format!("campaign: {}", standing.mode.as_str());
+    words.extend(standing.reason.iter().map(|reason| format!(" ({reason})")));
+    words.push_str(&format!("\nspent: {}\n", standing.spend.spent()));
+    for wave in &standing.waves {
+        words.push_str(&format!("wave {} ({}):", wave.wave, wave.half));
+        for (state, tally) in &wave.states {
+            let size = text::size(tally.bytes);
+            words.push_str(&format!(" {} {state} ({size})", text::count(tally.archives)));
+        }
+        words.push('\n');
+    }
+    for (failure, count) in &standing.failures {
+        words.push_str(&format!("given up, {failure}: {}\n", text::count(*count)));
+    }
+    words
+}
