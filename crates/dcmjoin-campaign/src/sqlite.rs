@@ -1,4 +1,4 @@
-//! The journal in a SQLite file: write-ahead log, synchronous, one row an archive.
+//! The journal in a `SQLite` file: write-ahead log, synchronous, one row an archive.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -265,8 +265,7 @@ impl Ledger for Sqlite {
     }
 
     fn release(&self, lease: Lease) -> Result<(), Error> {
-        self.lock()
-            .execute("UPDATE campaign SET holder = NULL WHERE epoch = ?1", [lease.epoch])?;
+        self.lock().execute("UPDATE campaign SET holder = NULL WHERE epoch = ?1", [lease.epoch])?;
         Ok(())
     }
 

@@ -139,7 +139,7 @@ impl Orchestrator {
     /// # Errors
     /// [`Error::Fenced`] where the campaign was taken over; [`Error::Journal`], [`Error::Service`].
     pub async fn run(mut self) -> Result<Outcome, Error> {
-        let outcome = self.to_its_end().await;
+        let outcome = self.until_its_end().await;
         if outcome.is_ok() {
             self.world.ledger.release(self.lease)?;
         } else if let Some(scan) = self.scan.take() {
@@ -150,7 +150,7 @@ impl Orchestrator {
         outcome
     }
 
-    async fn to_its_end(&mut self) -> Result<Outcome, Error> {
+    async fn until_its_end(&mut self) -> Result<Outcome, Error> {
         self.read_clock().await?;
         self.recover().await?;
         loop {
@@ -174,7 +174,9 @@ impl Orchestrator {
 
     /// Learns the server's time before anything is judged by it.
     async fn read_clock(&self) -> Result<(), Error> {
-        if let Some(archive) = self.world.ledger.page(Select::Half(dcmjoin_model::Half::Image), 0, 1)?.first() {
+        if let Some(archive) =
+            self.world.ledger.page(Select::Half(dcmjoin_model::Half::Image), 0, 1)?.first()
+        {
             let place = &archive.place;
             self.world.aws.list(&place.bucket, &place.key, crate::aws::From::Begin).await?;
         }
@@ -186,23 +188,20 @@ impl Orchestrator {
         let mut after = 0;
         loop {
             let page = self.world.ledger.page(Select::Open, after, PAGE)?;
-            let Some(last) = page.last() else { return Ok(()) };
-            after = last.id;
-            let (mut lost, mut open) = (Vec::new(), Vec::new());
+            let Some(newest) = page.last() else { return Ok(()) };
+            after = newest.id;
+            let (mut lost, mut due) = (Vec::new(), Vec::new());
             for archive in page {
-                match archive.task.state {
-                    State::Scanning { scan, .. } => {
-                        let input = Input::Scan { ticket: scan, result: ScanResult::Lost };
-                        lost.push((archive, input));
-                    }
-                    _ => {
-                        let effects = archive.task.resume(&self.setting(&archive));
-                        open.push((archive, effects));
-                    }
+                if let State::Scanning { scan, .. } = archive.task.state {
+                    let input = Input::Scan { ticket: scan, result: ScanResult::Lost };
+                    lost.push((archive, input));
+                } else {
+                    let effects = archive.task.resume(&self.setting(&archive));
+                    due.push((archive, effects));
                 }
             }
-            open.extend(self.apply(lost)?);
-            self.carry_out(open).await?;
+            due.extend(self.apply(lost)?);
+            self.carry_out(due).await?;
         }
     }
 
@@ -313,14 +312,14 @@ impl Orchestrator {
 
     /// Accounts for everything together, and marks the campaign as done.
     async fn close(&mut self) -> Result<Outcome, Error> {
-        let (metadata, images) = (self.done(dcmjoin_model::Half::Metadata)?, self.done(dcmjoin_model::Half::Image)?);
-        let report = match metadata.is_empty() || images.is_empty() {
-            true => None,
-            false => {
-                let (report, asked) = self.world.scanner.close(&metadata, &images).await?;
-                self.money.count_scan(asked);
-                Some(Box::new(report))
-            }
+        let (metadata, images) =
+            (self.done(dcmjoin_model::Half::Metadata)?, self.done(dcmjoin_model::Half::Image)?);
+        let report = if metadata.is_empty() || images.is_empty() {
+            None
+        } else {
+            let (report, asked) = self.world.scanner.close(&metadata, &images).await?;
+            self.money.count_scan(asked);
+            Some(Box::new(report))
         };
         self.count(&[])?;
         self.world.ledger.set_mode(Mode::Done, None)?;

@@ -6,7 +6,7 @@ use dcmjoin_emulator::{EventEffect, EventFault, EventKind};
 
 use crate::scene::Scene;
 
-const HOUR: Duration = Duration::from_hours(1);
+const HOUR: Duration = Duration::from_secs(3600);
 
 async fn with(fault: EventFault) -> dcmjoin_campaign::ledger::Standing {
     let scene = Scene::new();

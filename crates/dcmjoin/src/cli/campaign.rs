@@ -16,7 +16,7 @@ pub(crate) struct CampaignArgs {
 #[derive(Debug, Subcommand)]
 pub(crate) enum CampaignCommand {
     /// Find the archives and write the journal; nothing is restored yet
-    Create(CreateArgs),
+    Create(Box<CreateArgs>),
     /// Run the campaign until it is done, paused or stopped; again to go on
     Start,
     /// Say where the campaign stands
@@ -35,7 +35,7 @@ pub(crate) enum CampaignCommand {
 
 #[derive(Debug, Args)]
 pub(crate) struct CreateArgs {
-    /// Metadata archives: s3://bucket/prefix, or @file with s3://bucket/key or bucket,key[,version]
+    /// Metadata archives: `s3://bucket/prefix`, or @file with `s3://bucket/key` or bucket,key[,version]
     /// a line; repeatable
     #[arg(long, required = true, value_name = "SRC")]
     pub(crate) metadata: Vec<String>,

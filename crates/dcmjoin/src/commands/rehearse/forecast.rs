@@ -140,9 +140,8 @@ impl Forecast {
         let retrieved = ledger.retrieved(tier);
         let prices = &self.region.requests;
         let retrieval = self.region.retrieval(StorageClass::Glacier, self.tier);
-        let retrieved_usd = retrieval.map_or(Usd::ZERO, |price| {
-            price.gb.usd.for_each(retrieved.bytes.into(), 1 << 30)
-        });
+        let retrieved_usd = retrieval
+            .map_or(Usd::ZERO, |price| price.gb.usd.for_each(retrieved.bytes.into(), 1 << 30));
         let asked_usd = retrieval.map_or(Usd::ZERO, |price| {
             price.requests_1k.usd.for_each(retrieved.requests.into(), 1_000)
         });
@@ -173,22 +172,37 @@ impl Forecast {
         };
         let bill = &self.bill;
         let lines = vec![
-            line("bytes retrieved", self.count(What::Retrieval), retrieved.bytes, bill.of(What::Retrieval), retrieved_usd),
-            line("restore requests", self.count(What::RestoreRequests), retrieved.requests, bill.of(What::RestoreRequests), asked_usd),
-            line("byte-hours of copies", self.copy_byte_hours(), byte_hours(ledger.copy_byte_millis / 3_600_000), bill.of(What::Copies), copies_usd),
+            line(
+                "bytes retrieved",
+                self.count(What::Retrieval),
+                retrieved.bytes,
+                bill.of(What::Retrieval),
+                retrieved_usd,
+            ),
+            line(
+                "restore requests",
+                self.count(What::RestoreRequests),
+                retrieved.requests,
+                bill.of(What::RestoreRequests),
+                asked_usd,
+            ),
+            line(
+                "byte-hours of copies",
+                self.copy_byte_hours(),
+                byte_hours(ledger.copy_byte_millis / 3_600_000),
+                bill.of(What::Copies),
+                copies_usd,
+            ),
             line("GET and HEAD", planned_gets, gets, get_usd(planned_gets), get_usd(gets)),
             line("PUT and LIST", planned_puts, puts, put_usd(planned_puts), put_usd(puts)),
             line("queue", self.count(What::Events), queue, bill.of(What::Events), queue_usd),
         ];
+        Comparison { lines, hours: self.hours(hours) }
+    }
+
+    fn hours(&self, actual: f64) -> Hours {
         let planned = self.bill.hours;
-        Comparison {
-            lines,
-            hours: Hours {
-                planned_from: planned.from.hours(),
-                planned_to: planned.to.hours(),
-                actual: hours,
-            },
-        }
+        Hours { planned_from: planned.from.hours(), planned_to: planned.to.hours(), actual }
     }
 
     fn copy_byte_hours(&self) -> u64 {
@@ -265,7 +279,9 @@ impl Comparison {
         ));
         words.push_str(match self.holds() {
             true => "The forecast holds: cost, requests and hours are within 5 %.\n",
-            false => "The forecast does not hold: cost, requests or hours are off by more than 5 %.\n",
+            false => {
+                "The forecast does not hold: cost, requests or hours are off by more than 5 %.\n"
+            }
         });
         words
     }
