@@ -9,7 +9,9 @@ pub enum Error {
     #[error("the journal: {0}")]
     Journal(String),
     /// Another orchestrator holds the campaign.
-    #[error("the campaign is held by another orchestrator ({holder}), last heard of {seconds} s ago")]
+    #[error(
+        "the campaign is held by another orchestrator ({holder}), last heard of {seconds} s ago"
+    )]
     Held {
         /// Host and process.
         holder: String,

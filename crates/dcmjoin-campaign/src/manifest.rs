@@ -54,7 +54,13 @@ struct Filling<'a> {
 }
 
 impl Filling<'_> {
-    fn push(&mut self, half: Half, place: Place, bytes: u64, class: StorageClass) -> Result<(), Error> {
+    fn push(
+        &mut self,
+        half: Half,
+        place: Place,
+        bytes: u64,
+        class: StorageClass,
+    ) -> Result<(), Error> {
         let (wave, _) =
             self.cutter.push(half, bytes).map_err(|error| Error::Invalid(error.to_string()))?;
         self.page.push(Archive { id: 0, half, wave, place, bytes, task: Task::new(class) });
@@ -94,13 +100,9 @@ async fn listed(
     }
 }
 
-async fn named(
-    filling: &mut Filling<'_>,
-    aws: &Aws,
-    half: Half,
-    file: &str,
-) -> Result<(), Error> {
-    let failed = |error: std::io::Error| Error::Invalid(format!("cannot read {file}: {}", error.kind()));
+async fn named(filling: &mut Filling<'_>, aws: &Aws, half: Half, file: &str) -> Result<(), Error> {
+    let failed =
+        |error: std::io::Error| Error::Invalid(format!("cannot read {file}: {}", error.kind()));
     let lines = BufReader::new(std::fs::File::open(file).map_err(failed)?).lines();
     for (at, line) in lines.enumerate() {
         let line = line.map_err(failed)?;
@@ -132,9 +134,8 @@ fn place(line: &str) -> Option<Place> {
 
 fn parts(source: &str) -> Result<(String, String), Error> {
     let rest = source.strip_prefix("s3://").filter(|rest| !rest.is_empty());
-    let rest = rest.ok_or_else(|| {
-        Error::Invalid(format!("{source}: expected s3://bucket/prefix or @file"))
-    })?;
+    let rest = rest
+        .ok_or_else(|| Error::Invalid(format!("{source}: expected s3://bucket/prefix or @file")))?;
     let (bucket, key) = rest.split_once('/').unwrap_or((rest, ""));
     Ok((bucket.to_owned(), key.to_owned()))
 }

@@ -5,11 +5,11 @@ use std::io::Write as _;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
+use dcmjoin_model::Half;
 use dcmjoin_objects::{ErrorKind, Location, Object, Stores};
 use dcmjoin_pipeline::catalog::Catalog;
 use dcmjoin_pipeline::config::Source;
 use dcmjoin_pipeline::{Progress, Report, RunConfig, RunError, local};
-use dcmjoin_model::Half;
 use dcmjoin_restore::task::ScanResult;
 
 use crate::error::Error;
@@ -137,7 +137,8 @@ fn asked(stores: &Stores) -> Asked {
 impl Scanner for LocalScanner {
     async fn scan(&self, batch: Batch) -> Scanned {
         let stores = self.stores();
-        let places: Vec<Place> = batch.archives.iter().map(|archive| archive.place.clone()).collect();
+        let places: Vec<Place> =
+            batch.archives.iter().map(|archive| archive.place.clone()).collect();
         let is_metadata = batch.archives.first().is_some_and(|first| first.half == Half::Metadata);
         let ran = match is_metadata {
             true => self.run(&stores, &places, &[]).await,
@@ -148,7 +149,9 @@ impl Scanner for LocalScanner {
                 vec![ScanResult::Done; batch.archives.len()]
             }
             // Another run writes to the output: that is no fault of an archive.
-            Err(RunError::Stopped | RunError::Locked { .. } | RunError::LockLost) => vec![ScanResult::Stopped; batch.archives.len()],
+            Err(RunError::Stopped | RunError::Locked { .. } | RunError::LockLost) => {
+                vec![ScanResult::Stopped; batch.archives.len()]
+            }
             ran => {
                 if let Err(error) = ran {
                     tracing::warn!(%error, "a wave's run ended before its end");
@@ -177,7 +180,11 @@ fn url(place: &Place) -> String {
 }
 
 /// Writes a manifest of archives.
-fn sources(folder: &std::path::Path, name: &str, places: &[Place]) -> Result<Vec<Source>, RunError> {
+fn sources(
+    folder: &std::path::Path,
+    name: &str,
+    places: &[Place],
+) -> Result<Vec<Source>, RunError> {
     if places.is_empty() {
         return Ok(Vec::new());
     }

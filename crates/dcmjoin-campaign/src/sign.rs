@@ -9,8 +9,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use sha2::{Digest as _, Sha256};
 
 /// What stays as it is in names and values of a query.
-const UNRESERVED: &AsciiSet =
-    &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 /// What stays as it is in a path.
 const PATH: &AsciiSet = &UNRESERVED.remove(b'/');
 
@@ -74,7 +73,8 @@ impl Unsigned<'_> {
         let mut query = self.query.to_vec();
         query.sort_unstable();
         let query = query.join("&");
-        let canonical = format!("{}\n{}\n{query}\n{lines}\n{names}\n{hash}", self.method, self.path);
+        let canonical =
+            format!("{}\n{}\n{query}\n{lines}\n{names}\n{hash}", self.method, self.path);
 
         let scope = format!("{day}/{}/{}/aws4_request", self.region, self.service);
         let digest = hex(&Sha256::digest(canonical));

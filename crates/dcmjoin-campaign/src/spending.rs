@@ -49,7 +49,8 @@ impl Money {
         days: Option<u32>,
     ) -> [(Purpose, Usd); 3] {
         let price = self.region.retrieval(class, tier);
-        let retrieval = price.map_or(Usd::ZERO, |price| price.gb.usd.for_each(bytes.into(), 1 << 30));
+        let retrieval =
+            price.map_or(Usd::ZERO, |price| price.gb.usd.for_each(bytes.into(), 1 << 30));
         let request = price.map_or(Usd::ZERO, |price| price.requests_1k.usd.for_each(1, 1_000));
         let hours = days.map_or(0, |days| u128::from(days) * 24 + EXTRA_HOURS);
         let nano_gb_months =

@@ -265,8 +265,7 @@ impl Ledger for Sqlite {
     }
 
     fn release(&self, lease: Lease) -> Result<(), Error> {
-        self.lock()
-            .execute("UPDATE campaign SET holder = NULL WHERE epoch = ?1", [lease.epoch])?;
+        self.lock().execute("UPDATE campaign SET holder = NULL WHERE epoch = ?1", [lease.epoch])?;
         Ok(())
     }
 

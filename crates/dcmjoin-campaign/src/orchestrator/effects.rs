@@ -92,11 +92,17 @@ impl Orchestrator {
                         }
                         Effect::Look | Effect::Forget => look = true,
                         Effect::GiveUp { failure } => {
-                            tracing::warn!(archive = archive.id, reason = failure.code(), "given up");
+                            tracing::warn!(
+                                archive = archive.id,
+                                reason = failure.code(),
+                                "given up"
+                            );
                         }
                         // The wait is in the journal; scans begin in waves, and a late result does
                         // not count.
-                        Effect::WaitUntil { .. } | Effect::Scan { .. } | Effect::StopScan { .. } => {}
+                        Effect::WaitUntil { .. }
+                        | Effect::Scan { .. }
+                        | Effect::StopScan { .. } => {}
                     }
                 }
                 if look {
@@ -173,7 +179,8 @@ impl Orchestrator {
             let found: HashMap<_, _> =
                 page.into_iter().map(|object| (object.key.clone(), object)).collect();
             let covered = |archive: &Archive| {
-                archive.place.bucket == bucket && end.as_ref().is_some_and(|end| archive.place.key <= *end)
+                archive.place.bucket == bucket
+                    && end.as_ref().is_some_and(|end| archive.place.key <= *end)
             };
             // What the page does not hold though it should is gone; the next call says so.
             let (seen, mut rest): (Vec<_>, Vec<_>) = listed.into_iter().partition(covered);

@@ -174,7 +174,9 @@ impl Orchestrator {
 
     /// Learns the server's time before anything is judged by it.
     async fn read_clock(&self) -> Result<(), Error> {
-        if let Some(archive) = self.world.ledger.page(Select::Half(dcmjoin_model::Half::Image), 0, 1)?.first() {
+        if let Some(archive) =
+            self.world.ledger.page(Select::Half(dcmjoin_model::Half::Image), 0, 1)?.first()
+        {
             let place = &archive.place;
             self.world.aws.list(&place.bucket, &place.key, crate::aws::From::Begin).await?;
         }
@@ -313,7 +315,8 @@ impl Orchestrator {
 
     /// Accounts for everything together, and marks the campaign as done.
     async fn close(&mut self) -> Result<Outcome, Error> {
-        let (metadata, images) = (self.done(dcmjoin_model::Half::Metadata)?, self.done(dcmjoin_model::Half::Image)?);
+        let (metadata, images) =
+            (self.done(dcmjoin_model::Half::Metadata)?, self.done(dcmjoin_model::Half::Image)?);
         let report = match metadata.is_empty() || images.is_empty() {
             true => None,
             false => {

@@ -35,11 +35,13 @@ impl Orchestrator {
             }
         }
         let on_its_way = |wave: &&WaveTally| {
-            let straggles = self.is_late(wave, now) && archives(wave, &["available", "scanning"]) == 0;
+            let straggles =
+                self.is_late(wave, now) && archives(wave, &["available", "scanning"]) == 0;
             !is_finished(wave) && !straggles
         };
         let ahead = usize::try_from(self.spec.waves_ahead.max(1)).unwrap_or(usize::MAX);
-        let next: Vec<u64> = waves.iter().filter(on_its_way).take(ahead).map(|wave| wave.wave).collect();
+        let next: Vec<u64> =
+            waves.iter().filter(on_its_way).take(ahead).map(|wave| wave.wave).collect();
         let late: Vec<u64> =
             waves.iter().filter(|wave| self.is_late(wave, now)).map(|wave| wave.wave).collect();
         for wave in next.into_iter().chain(late) {
@@ -94,7 +96,9 @@ impl Orchestrator {
             waves.iter().any(|wave| wave.half == Half::Metadata && !is_finished(wave));
         let ready = |wave: &&WaveTally| {
             let whole = archives(wave, &WAITS) == 0 || self.is_late(wave, now);
-            archives(wave, &["available"]) > 0 && whole && (wave.half == Half::Metadata || !headers_wait)
+            archives(wave, &["available"]) > 0
+                && whole
+                && (wave.half == Half::Metadata || !headers_wait)
         };
         let Some(wave) = waves.iter().find(ready).map(|wave| wave.wave) else { return Ok(()) };
         let mut chosen = Vec::new();

@@ -6,9 +6,7 @@ use std::time::Duration;
 use dcmjoin_campaign::aws::Credentials;
 use dcmjoin_campaign::ledger::Ledger;
 use dcmjoin_campaign::orchestrator::Outcome;
-use dcmjoin_emulator::{
-    Access, Effect, Keys, Kind, KeyPair, Options, RequestFault, Shape, Time,
-};
+use dcmjoin_emulator::{Access, Effect, KeyPair, Keys, Kind, Options, RequestFault, Shape, Time};
 use dcmjoin_restore::moment::{DAY, Moment};
 
 use crate::scene::{IMAGES, START, Scene, key};

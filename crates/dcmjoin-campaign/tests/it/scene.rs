@@ -89,7 +89,9 @@ impl Scene {
                 let path = entry.unwrap().path();
                 let name = path.file_name().unwrap().to_str().unwrap();
                 let body = Body::file(&path).unwrap();
-                storage.put("archive", &format!("{side}/{name}"), body, StorageClass::Glacier).unwrap();
+                storage
+                    .put("archive", &format!("{side}/{name}"), body, StorageClass::Glacier)
+                    .unwrap();
             }
         }
         let spec = Spec {
@@ -110,12 +112,9 @@ impl Scene {
     }
 
     pub(crate) fn aws(&self) -> Arc<Aws> {
-        let aws = Aws::new(
-            Some(&self.emulator.endpoint()),
-            "us-east-1",
-            Arc::clone(&self.provider),
-        )
-        .unwrap();
+        let aws =
+            Aws::new(Some(&self.emulator.endpoint()), "us-east-1", Arc::clone(&self.provider))
+                .unwrap();
         Arc::new(match self.local {
             Some(local) => aws.with_local_time(local),
             None => aws,

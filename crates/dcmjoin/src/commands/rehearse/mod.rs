@@ -54,10 +54,7 @@ pub(crate) fn run(args: &RehearseArgs, talk: &Talk) -> anyhow::Result<Exit> {
     let set = SynthOptions {
         archives: Some(Archives { metadata, images: args.archives - metadata }),
         shares: Shares::CLEAN,
-        ..SynthOptions::new(
-            args.instances.unwrap_or(INSTANCES * u64::from(args.archives)),
-            SEED,
-        )
+        ..SynthOptions::new(args.instances.unwrap_or(INSTANCES * u64::from(args.archives)), SEED)
     };
     let emulator = emulator(folder.path())?;
     let made = make(&set, folder.path(), &emulator, talk)?;
