@@ -48,6 +48,8 @@ pub(super) struct Forecast {
 struct Own {
     gets: u64,
     puts: u64,
+    /// Receipts of an empty queue.
+    polls: u64,
 }
 
 /// One line: foretold and counted.
@@ -122,10 +124,13 @@ impl Forecast {
         let bill = bill.ok_or_else(|| anyhow::anyhow!("the plan has no one-pass run"))?;
         let waves = |bytes: u64| bytes.div_ceil(wave_bytes);
         Ok(Self {
-            bill,
             region: prices.region(REGION)?.clone(),
             tier: args.tier,
-            own: Own::of(made, waves(made.metadata.1), waves(made.images.1)),
+            own: Own {
+                polls: bill.hours.to.0 / super::STEP_SECS,
+                ..Own::of(made, waves(made.metadata.1), waves(made.images.1))
+            },
+            bill,
             wave_bytes,
             bytes_per_sec,
         })
@@ -159,7 +164,7 @@ impl Forecast {
         let get_usd = |count: u64| prices.get_1k.usd.for_each(count.into(), 1_000);
         let put_usd = |count: u64| prices.put_1k.usd.for_each(count.into(), 1_000);
         let queue = ledger.count(Kind::Queue);
-        let queue_usd = prices.sqs_million.usd.for_each(queue.into(), 1_000_000);
+        let queue_price = |count: u64| prices.sqs_million.usd.for_each(count.into(), 1_000_000);
         let gib_months = ledger.copy_byte_millis / (730 * 3_600_000);
         let copies_usd = self.region.storage(gib_months * 1_000_000_000 / (1 << 30));
         let byte_hours = |bytes: u128| u64::try_from(bytes).unwrap_or(u64::MAX);
@@ -195,7 +200,13 @@ impl Forecast {
             ),
             line("GET and HEAD", planned_gets, gets, get_usd(planned_gets), get_usd(gets)),
             line("PUT and LIST", planned_puts, puts, put_usd(planned_puts), put_usd(puts)),
-            line("queue", self.count(What::Events), queue, bill.of(What::Events), queue_usd),
+            line(
+                "queue",
+                self.count(What::Events) + self.own.polls,
+                queue,
+                bill.of(What::Events) + queue_price(self.own.polls),
+                queue_price(queue),
+            ),
         ];
         Comparison { lines, hours: self.hours(hours) }
     }
@@ -224,7 +235,7 @@ impl Own {
         let (metadata, images) = (made.metadata.0, made.images.0);
         let gets = images * 4 + metadata * (1 + 5 * (image_waves + 1));
         let lists = (metadata + images).div_ceil(1_000) * runs;
-        Self { gets, puts: images + metadata * 2 + runs * RUN_PUTS + lists }
+        Self { gets, puts: images + metadata * 2 + runs * RUN_PUTS + lists, polls: 0 }
     }
 }
 
