@@ -4,7 +4,7 @@
 //! turn: events ─► time ─► scan's results ─► waves started ─► next scan ─► wait
 //! ```
 //!
-//! Each step is written down before its effects are carried out ([`effects`]). After a restart
+//! Each step is written down before its effects are carried out (`effects`). After a restart
 //! [`Orchestrator::run`] begins with what was open, and goes on.
 
 mod effects;
@@ -314,13 +314,12 @@ impl Orchestrator {
     async fn close(&mut self) -> Result<Outcome, Error> {
         let (metadata, images) =
             (self.done(dcmjoin_model::Half::Metadata)?, self.done(dcmjoin_model::Half::Image)?);
-        let report = match metadata.is_empty() || images.is_empty() {
-            true => None,
-            false => {
-                let (report, asked) = self.world.scanner.close(&metadata, &images).await?;
-                self.money.count_scan(asked);
-                Some(Box::new(report))
-            }
+        let report = if metadata.is_empty() || images.is_empty() {
+            None
+        } else {
+            let (report, asked) = self.world.scanner.close(&metadata, &images).await?;
+            self.money.count_scan(asked);
+            Some(Box::new(report))
         };
         self.count(&[])?;
         self.world.ledger.set_mode(Mode::Done, None)?;

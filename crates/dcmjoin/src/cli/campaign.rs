@@ -35,7 +35,7 @@ pub(crate) enum CampaignCommand {
 
 #[derive(Debug, Args)]
 pub(crate) struct CreateArgs {
-    /// Metadata archives: `s3://bucket/prefix`, or @file with `s3://bucket/key` or bucket,key[,version]
+    /// Metadata archives: `s3://bucket/prefix`, or @file with `s3://bucket/key` or `bucket,key[,version]`
     /// a line; repeatable
     #[arg(long, required = true, value_name = "SRC")]
     pub(crate) metadata: Vec<String>,
