@@ -168,13 +168,6 @@ impl Forecast {
         let gib_months = ledger.copy_byte_millis / (730 * 3_600_000);
         let copies_usd = self.region.storage(gib_months * 1_000_000_000 / (1 << 30));
         let byte_hours = |bytes: u128| u64::try_from(bytes).unwrap_or(u64::MAX);
-        let line = |what, planned, actual, planned_usd, actual_usd| Line {
-            what,
-            planned,
-            actual,
-            planned_usd,
-            actual_usd,
-        };
         let bill = &self.bill;
         let lines = vec![
             line(
@@ -300,4 +293,8 @@ impl Comparison {
 
 fn percent(planned: f64, actual: f64) -> f64 {
     (actual - planned) / planned.max(1e-12) * 100.0
+}
+
+fn line(what: &'static str, planned: u64, actual: u64, planned_usd: Usd, actual_usd: Usd) -> Line {
+    Line { what, planned, actual, planned_usd, actual_usd }
 }
