@@ -153,14 +153,12 @@ mod tests {
     use dcmjoin_model::SopInstanceUid;
 
     fn pack(uids: &[&str]) -> (NamedTempFile, PackInfo) {
-        let spill = tempfile::tempdir().unwrap();
-        let mut writer = PackWriter::create(spill.path()).unwrap();
+        let mut writer = PackWriter::create(&std::env::temp_dir()).unwrap();
         for uid in uids {
             let record = Record::Image(SopInstanceUid::parse(uid).unwrap());
             writer.push(&record.to_bytes().unwrap()).unwrap();
         }
-        let (file, info) = writer.finish().unwrap();
-        (file, info)
+        writer.finish().unwrap()
     }
 
     fn read_back(file: File, told: &PackInfo) -> Result<Vec<String>, RunError> {
