@@ -76,7 +76,7 @@ pub(crate) struct RehearseArgs {
     /// Archives to make
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(4..=1_000_000))]
     pub(crate) archives: u32,
-    /// Instances to make [default: four an archive]
+    /// Instances to make [default: two an archive]
     #[arg(long, value_name = "N")]
     pub(crate) instances: Option<u64>,
     /// Virtual days that the campaign is to take

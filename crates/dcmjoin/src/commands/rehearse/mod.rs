@@ -33,7 +33,9 @@ use crate::text;
 /// The rehearsal's data set and its emulator are the same everywhere.
 const SEED: u64 = 1;
 /// Instances an archive, in the mean.
-const INSTANCES: u64 = 4;
+const INSTANCES: u64 = 2;
+/// Instances in the emulator's memory; an archive of ten thousand takes a fifth of it.
+const MEMORY_BYTES_MAX: u64 = 4 << 30;
 /// One archive of so many is of metadata.
 const METADATA_SHARE: u32 = 50;
 /// How far the virtual clock is moved at the most: events are taken that often.
@@ -88,7 +90,13 @@ fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
 fn emulator(folder: &Path) -> anyhow::Result<Emulator> {
     let spool = folder.join("spool");
     std::fs::create_dir(&spool)?;
-    let options = Options { start: start()?, seed: SEED, spool: Some(spool), ..Options::default() };
+    let options = Options {
+        start: start()?,
+        seed: SEED,
+        spool: Some(spool),
+        memory_bytes_max: MEMORY_BYTES_MAX,
+        ..Options::default()
+    };
     let emulator = Emulator::start(options)?;
     let storage = emulator.storage();
     storage.create_bucket("archive")?;
