@@ -63,6 +63,9 @@ pub enum State {
     Requested {
         /// Since when.
         since: Moment,
+        /// Whether a call has been made: what may be readable as it is, is looked at first.
+        #[serde(default)]
+        called: bool,
     },
     /// A restore runs.
     Restoring {

@@ -25,7 +25,7 @@ impl Turn<'_> {
 
     fn initiated(&mut self, time: Moment) {
         match self.task.state {
-            State::Requested { since } if time.plus(SKEW_SECS) >= since => {
+            State::Requested { since, .. } if time.plus(SKEW_SECS) >= since => {
                 let asked = self.task.call.map(|call| call.asked);
                 self.restoring(asked, since, self.setting.now);
             }
@@ -41,7 +41,7 @@ impl Turn<'_> {
         }
         match self.task.state {
             State::Planned => self.enter(State::Available { until, as_of: time }),
-            State::Requested { since } if time.plus(SKEW_SECS) < since => {
+            State::Requested { since, .. } if time.plus(SKEW_SECS) < since => {
                 // A copy made for somebody else, or one that has gone: the answer to the call, or
                 // a look, tells.
                 self.note(Note::Stale);
@@ -88,7 +88,7 @@ impl Turn<'_> {
 
     fn completed_without_expiry(&mut self, time: Moment) {
         match self.task.state {
-            State::Requested { since } | State::Restoring { since, .. }
+            State::Requested { since, .. } | State::Restoring { since, .. }
                 if time.plus(SKEW_SECS) >= since =>
             {
                 if self.task.look.is_some_and(|look| look.asked) {
@@ -178,7 +178,7 @@ impl Turn<'_> {
                 self.task.look = Some(Look { due: self.next_look(), asked: false });
                 self.note(Note::Duplicate);
             }
-            State::Requested { since } => {
+            State::Requested { since, .. } => {
                 let since = *since;
                 let asked = self.task.call.map(|call| call.asked);
                 self.restoring(asked, since, at);
@@ -193,6 +193,7 @@ impl Turn<'_> {
 
     fn seen_archived(&mut self, at: Moment) {
         match self.task.state {
+            State::Requested { since, called: false } => self.call_first(since),
             State::Requested { .. } if self.task.call.is_none() => self.call_anew(),
             State::Restoring { .. } | State::Available { .. } => self.gone(at),
             State::Scanning { .. } => self.known_until(Until::At(at), at),

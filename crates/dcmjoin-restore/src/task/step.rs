@@ -103,11 +103,16 @@ impl Turn<'_> {
         }
         let since = self.setting.now;
         if self.task.class.reads_at_once() == Some(true) {
-            self.enter(State::Requested { since });
+            self.enter(State::Requested { since, called: false });
             return self.look();
         }
+        self.call_first(since);
+    }
+
+    /// Makes the first call for a restore, and counts it.
+    pub(super) fn call_first(&mut self, since: Moment) {
         let Some(asked) = self.asked_for() else { return self.fail(Failure::ScanTooLong) };
-        self.enter(State::Requested { since });
+        self.enter(State::Requested { since, called: true });
         self.task.counts.restores += 1;
         self.task.counts.extends = 0;
         self.call(Purpose::Restore, asked);

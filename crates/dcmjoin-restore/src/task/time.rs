@@ -8,7 +8,7 @@ use crate::moment::Moment;
 pub(super) fn wake(task: &Task, setting: &Setting<'_>) -> Option<Moment> {
     let policy = setting.policy;
     let of_state = match task.state {
-        State::Requested { since } => Some(since.plus(policy.requested_secs_max)),
+        State::Requested { since, .. } => Some(since.plus(policy.requested_secs_max)),
         State::Restoring { since, .. } => Some(since.plus(policy.restoring_secs_max)),
         State::Available { until: Until::At(until), .. } => {
             let short = until.minus(setting.scan_needs_secs()).plus(1);
@@ -55,7 +55,7 @@ impl Turn<'_> {
     fn deadlines(&mut self) {
         let (now, policy) = (self.setting.now, self.setting.policy);
         match self.task.state {
-            State::Requested { since } if since.plus(policy.requested_secs_max) <= now => {
+            State::Requested { since, .. } if since.plus(policy.requested_secs_max) <= now => {
                 self.fail(Failure::NoAnswer);
             }
             State::Restoring { since, .. } if since.plus(policy.restoring_secs_max) <= now => {

@@ -57,7 +57,7 @@ fn earlier(task: &Task, secs: u64) -> Task {
     let distance = |ticket: u32| TICKET - (task.ticket - ticket).min(3);
     let mut task = Task { rest: task.rest.map(moved), ..*task };
     task.state = match task.state {
-        State::Requested { since } => State::Requested { since: moved(since) },
+        State::Requested { since, called } => State::Requested { since: moved(since), called },
         State::Restoring { asked, since, as_of } => {
             State::Restoring { asked, since: moved(since), as_of: moved(as_of) }
         }

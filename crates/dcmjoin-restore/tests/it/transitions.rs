@@ -171,6 +171,14 @@ fn what_is_not_archived_is_read_without_a_restore() {
 }
 
 #[test]
+fn what_turns_out_to_be_archived_after_all_is_restored_and_counted() {
+    let mut story = Story::of(StorageClass::Standard, Policy::default());
+    story.feed(Input::Start).looks().seen(None).is("requested");
+    assert_eq!(story.called(), (Purpose::Restore, Tier::Bulk, Some(2)));
+    assert_eq!(story.task.counts.restores, 1);
+}
+
+#[test]
 fn intelligent_tiering_takes_no_days_and_keeps_no_copy() {
     let class = StorageClass::IntelligentTiering(AccessTier::Archive);
     let mut story = Story::of(class, Policy::default());
