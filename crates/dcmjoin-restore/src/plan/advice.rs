@@ -95,7 +95,7 @@ fn why_run(best: &Bill, runs: &[Bill]) -> String {
         Run::StagedRaw => "copying each half is cheapest here",
         Run::StagedPacks => "images are read once, on as many machines as there are",
     };
-    format!("{}: {reason}; {}", best.run.as_str(), others.join(", "))
+    format!("{}: {reason}; {}", best.run.as_str(), others.join("; "))
 }
 
 fn why_tier(terms: &Terms<'_>, tiers: &[TierRow], tier: Tier) -> Vec<String> {
