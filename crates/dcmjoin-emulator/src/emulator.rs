@@ -232,7 +232,7 @@ impl Queues {
 
     /// Puts a message in a queue.
     pub fn send(&self, name: &str, body: &str) {
-        self.shared.enter().send(name, body.to_owned());
+        self.shared.enter().send(name, body.into());
     }
 
     /// Returns how many messages a queue has; `None` where there is no such queue.
@@ -255,7 +255,7 @@ impl Queues {
         let take = |received: crate::queue::Received| {
             // The handle is the one that was given out a moment ago.
             let _ = queue.delete(&received.handle);
-            received.message.body
+            received.message.body.text().into_owned()
         };
         received.into_iter().map(take).collect()
     }

@@ -1,9 +1,11 @@
 //! Events on their way to queues, past the faults.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::event::{Event, Shape, Target};
 use crate::fault::EventEffect;
+use crate::queue::Content;
 use crate::random;
 use crate::time::Time;
 use crate::world::{Due, World};
@@ -15,7 +17,7 @@ const OUTBOX_MAX: usize = 100_000;
 #[derive(Debug)]
 pub(crate) struct Letter {
     target: Target,
-    body: String,
+    content: Content,
 }
 
 impl World {
@@ -26,8 +28,10 @@ impl World {
             return;
         }
         for (time, event) in self.copies_of(event) {
+            let event = Arc::new(event);
             for (shape, target) in &routes {
-                let letter = Letter { target: target.clone(), body: event.message(*shape) };
+                let content = Content::Event(event.clone(), *shape);
+                let letter = Letter { target: target.clone(), content };
                 if time <= self.now {
                     self.put_in_queue(letter);
                 } else {
@@ -77,21 +81,21 @@ impl World {
     /// Puts a message in its queue; one for a queue that is not there is dropped, as AWS does.
     pub(crate) fn put_in_queue(&mut self, letter: Letter) {
         match letter.target {
-            Target::Queue(name) => self.send(&name, letter.body),
+            Target::Queue(name) => self.send(&name, letter.content),
             Target::External(url) => {
                 if self.outbox.len() < OUTBOX_MAX {
-                    self.outbox.push((url, letter.body));
+                    self.outbox.push((url, letter.content.text().into_owned()));
                 }
             }
         }
     }
 
     /// Sends a message to a queue of this emulator.
-    pub(crate) fn send(&mut self, name: &str, body: String) {
+    pub(crate) fn send(&mut self, name: &str, content: Content) {
         let id = self.next_id();
         let now = self.time_of(self.options.queue_time);
         if let Some(queue) = self.queues.get_mut(name) {
-            queue.send(id, body, now, None);
+            queue.send(id, content, now, None);
             self.book.ledger.events += 1;
             self.arrived = true;
         }

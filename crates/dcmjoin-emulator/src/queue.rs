@@ -2,9 +2,12 @@
 //!
 //! Source: the SQS developer guide, "Amazon SQS visibility timeout" and "dead-letter queues".
 
+use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
+use crate::event::{Event, Shape};
 use crate::time::Time;
 
 /// SQS's own limits and defaults.
@@ -20,10 +23,32 @@ pub(crate) struct Redrive {
     pub(crate) receives_max: u32,
 }
 
+/// What a message says. An event is put in words only when it is received: there can be millions.
+#[derive(Debug, Clone)]
+pub(crate) enum Content {
+    Text(Box<str>),
+    Event(Arc<Event>, Shape),
+}
+
+impl Content {
+    pub(crate) fn text(&self) -> Cow<'_, str> {
+        match self {
+            Self::Text(text) => Cow::Borrowed(text),
+            Self::Event(event, shape) => Cow::Owned(event.message(*shape)),
+        }
+    }
+}
+
+impl From<&str> for Content {
+    fn from(text: &str) -> Self {
+        Self::Text(text.into())
+    }
+}
+
 #[derive(Debug, Clone)]
 pub(crate) struct Message {
     pub(crate) id: u64,
-    pub(crate) body: String,
+    pub(crate) body: Content,
     pub(crate) sent: Time,
     pub(crate) first_received: Option<Time>,
     pub(crate) receives: u32,
@@ -106,7 +131,7 @@ impl Queue {
         }
     }
 
-    pub(crate) fn send(&mut self, id: u64, body: String, now: Time, delay: Option<Duration>) {
+    pub(crate) fn send(&mut self, id: u64, body: Content, now: Time, delay: Option<Duration>) {
         let visible = now + delay.unwrap_or(self.delay);
         let message = Message { id, body, sent: now, first_received: None, receives: 0, visible };
         self.insert(message, now);

@@ -199,7 +199,7 @@ fn send(world: &mut World, name: &str, input: &Value) -> Answer {
     }
     let (id, now) = (world.next_id(), now(world));
     let queue = world.queues.get_mut(name).ok_or(NO_QUEUE)?;
-    queue.send(id, body.to_owned(), now, delay.map(Duration::from_secs));
+    queue.send(id, body.into(), now, delay.map(Duration::from_secs));
     world.arrived = true;
     Ok(json!({"MessageId": uuid(id), "MD5OfMessageBody": md5(body)}))
 }
@@ -306,11 +306,12 @@ fn message(received: &Received, wanted: &[&str]) -> Value {
     if let (Value::Object(all), false) = (&mut attributes, wanted.contains(&"All")) {
         all.retain(|name, _| wanted.contains(&name.as_str()));
     }
+    let body = message.body.text();
     let mut value = json!({
         "MessageId": uuid(message.id),
         "ReceiptHandle": received.handle,
-        "MD5OfBody": md5(&message.body),
-        "Body": message.body,
+        "MD5OfBody": md5(&body),
+        "Body": body,
     });
     if attributes.as_object().is_some_and(|attributes| !attributes.is_empty()) {
         value["Attributes"] = attributes;

@@ -19,7 +19,7 @@ fn take(queue: &mut Queue, now: Time) -> Vec<Received> {
 fn a_message_comes_again_unless_it_is_deleted() {
     let mut queue = queue();
     let first = take(&mut queue, at(1));
-    assert_eq!(first.iter().map(|r| &*r.message.body).collect::<Vec<_>>(), ["one", "two"]);
+    assert_eq!(first.iter().map(|r| r.message.body.text()).collect::<Vec<_>>(), ["one", "two"]);
     assert_eq!(queue.counts(), QueueCounts { visible: 0, in_flight: 2, delayed: 0 });
     assert!(take(&mut queue, at(30)).is_empty());
     queue.delete(&first[0].handle).unwrap();

@@ -111,7 +111,7 @@ impl Service {
         for route in &routes {
             let Target::Queue(name) = &route.target else { continue };
             let number = world.row.draw();
-            world.send(name, test_message(&input.bucket, now, number));
+            world.send(name, test_message(&input.bucket, now, number).as_str().into());
         }
         let bucket = world.bucket_mut(&input.bucket)?;
         bucket.event_bridge = configuration.event_bridge_configuration.is_some();
