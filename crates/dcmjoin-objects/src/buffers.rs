@@ -105,7 +105,7 @@ mod tests {
     fn a_buffer_is_used_again_and_tells_nothing_of_its_past() {
         let buffers = Arc::new(Buffers::default());
         let bytes: Vec<u8> = (0..2 * LEAST_BYTES).map(|at| (at / 7) as u8).collect();
-        let (whole, ones) = (file(&bytes), file(&[1; LEAST_BYTES + 5]));
+        let (whole, ones) = (file(&bytes), file(&vec![1; LEAST_BYTES + 5]));
         let first = buffers.read(&whole, 0..bytes.len() as u64).unwrap();
         assert_eq!(first, bytes);
         let slice = first.slice(5..7);

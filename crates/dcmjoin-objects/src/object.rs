@@ -133,7 +133,7 @@ impl Object {
                 let read = blocking(move || buffers.read(&file, range)).await;
                 read.map_err(|error| Error::from_io(Operation::Read, &self.url, error))?
             }
-            _ => answer.bytes().await.map_err(failed)?,
+            GetResultPayload::Stream(_) => answer.bytes().await.map_err(failed)?,
         };
         let whole = got_range == range && bytes.len() as u64 == range.end - range.start;
         if whole && got_size == self.size {

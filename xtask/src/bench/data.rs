@@ -96,12 +96,20 @@ impl<'a> Bench<'a> {
         Ok(folder)
     }
 
-    /// Returns an empty folder to write to.
+    /// Returns an empty folder to write to, once the device has nothing left to write: nobody pays
+    /// for what was written or removed before.
     pub(crate) fn empty(&self, name: &str) -> Result<PathBuf> {
         let folder = self.work.join(name);
         clear(&folder)?;
         fs::create_dir_all(&folder).context("make an output folder")?;
+        check(Command::new("sync").arg("-f").arg(&folder))?;
         Ok(folder)
+    }
+
+    /// Returns the same benches with data and outputs in another folder.
+    pub(crate) fn on(&self, work: PathBuf) -> Result<Self> {
+        fs::create_dir_all(&work).context("make the folder of data sets")?;
+        Ok(Self { context: self.context, options: self.options, work })
     }
 }
 

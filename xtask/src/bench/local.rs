@@ -20,28 +20,43 @@ const REFERENCE_INSTANCES: &str = "1000";
 const MEMORY_INSTANCES: &[u64] = &[500, 5_000, 50_000];
 const MEMORY_MIB: &[u64] = &[64, 256];
 
+/// Where a file costs no more than its bytes.
+const TMPFS: &str = "/dev/shm";
+
+/// On the disk of the work folder.
+pub(crate) fn folders(bench: &Bench<'_>, book: &mut Book) -> Result<()> {
+    against_peers(bench, "folders", book)
+}
+
+/// The same where no disk is in the way.
+pub(crate) fn tmpfs(bench: &Bench<'_>, book: &mut Book) -> Result<()> {
+    let folder = tempfile::Builder::new().prefix("dcmjoin-bench-").tempdir_in(TMPFS);
+    let folder = folder.context("make a folder on tmpfs")?;
+    against_peers(&bench.on(folder.path().to_owned())?, "tmpfs", book)
+}
+
 /// dcmjoin, a program that only creates the files (without and with a sync at the end, which
 /// dcmjoin does), and the plain Python way.
-pub(crate) fn folders(bench: &Bench<'_>, book: &mut Book) -> Result<()> {
+fn against_peers(bench: &Bench<'_>, name: &'static str, book: &mut Book) -> Result<()> {
     let data = bench.synth(INSTANCES, &[])?;
     let threads = cores().to_string();
     let list = bench.work().join("files.tsv");
     for repeat in bench.repeats() {
         let out = bench.empty("out")?;
         let row = join(bench, &data, &out, None, &[])?;
-        book.add("folders", "dcmjoin", repeat, row);
+        book.add(name, "dcmjoin", repeat, row);
         fs::write(&list, listed(&out)?).context("write the list of files")?;
         for (variant, syncs) in [("plain", false), ("plain-synced", true)] {
             let out = bench.empty("out")?;
             let words = ["files", text(&list)?, text(&out)?, &threads];
             let row = plain(bench, &words, &out, syncs)?;
-            book.add("folders", variant, repeat, row);
+            book.add(name, variant, repeat, row);
         }
         let out = bench.empty("out")?;
         let mut reference = bench.python("reference.py")?;
         reference.args([data.join("metadata"), data.join("images"), out.clone()]);
         let row = measure::json(reference.arg(REFERENCE_INSTANCES))?;
-        book.add("folders", "reference", repeat, row);
+        book.add(name, "reference", repeat, row);
         clear(&out)?;
     }
     Ok(())

@@ -39,6 +39,7 @@ const ENTRIES: &[Entry] = &[
     Entry { name: "index", about: "the index in memory: bytes and probes", run: parts::index },
     Entry { name: "pairing", about: "pairs from UIDs, and memory", run: parts::pairing },
     Entry { name: "folders", about: "folder to folder, against peers", run: local::folders },
+    Entry { name: "tmpfs", about: "the same on tmpfs", run: local::tmpfs },
     Entry { name: "scaling", about: "one thread and two", run: local::scaling },
     Entry { name: "memory", about: "a whole run's peak memory", run: local::memory },
     Entry { name: "s3", about: "S3 to S3, against rclone", run: store::s3 },

@@ -17,6 +17,9 @@ use super::{Options, Result, intake};
 /// Lots of probes that are measured, and probes in a lot.
 const PROBE_LOTS: (u64, u64) = (512, 1 << 12);
 
+/// Reads that are measured to know how long memory takes.
+const WAITS: u64 = 1 << 21;
+
 pub(crate) fn run(options: &Options) -> Result<Value> {
     let population = Population::new(options.pairs);
     let (facts, intake) =
@@ -37,6 +40,7 @@ pub(crate) fn run(options: &Options) -> Result<Value> {
         "disk_bytes_per_header": index.disk_bytes() as f64 / headers,
         "probe_ns": singly,
         "probe_in_lots_ns": in_lots,
+        "memory_wait_ns": memory_wait_ns(index.memory_bytes()),
         "phases": {
             "making_uids": intake.making.json(),
             "pushing": intake.pushing.json(),
@@ -110,4 +114,18 @@ fn probed(population: &Population, index: &PairingIndex) -> Result<(f64, f64)> {
         spent[spent.len() / 2].as_secs_f64() * 1e9 / probes as f64
     };
     Ok((each(singly), each(in_lots)))
+}
+
+/// Returns the nanoseconds of one read of a random line of as much memory as the index takes, each
+/// read knowing its place only from the one before: the floor of a single probe.
+fn memory_wait_ns(bytes: u64) -> f64 {
+    let lines: Vec<[u64; 8]> = (0..bytes.div_ceil(64)).map(|n| [mixed(n); 8]).collect();
+    let mut at = 0;
+    let ((), spent) = measure::thread(|| {
+        for step in 0..WAITS {
+            at = (lines[at as usize][0] ^ step) % lines.len() as u64;
+        }
+    });
+    black_box(at);
+    spent.cpu.as_secs_f64() * 1e9 / WAITS as f64
 }
