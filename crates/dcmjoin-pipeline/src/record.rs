@@ -7,9 +7,12 @@ use dcmjoin_index::{HeaderPlace, HeaderStore};
 use dcmjoin_model::{
     PixelDescription, Reason, Rejection, SopInstanceUid, TransferSyntax, Uid, Warnings,
 };
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::error::RunError;
+
+/// Room for what stands beside a data set: most records then need no more.
+const BESIDE_BYTES: usize = 512;
 
 /// Where a half came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,6 +49,7 @@ enum Stored<'a> {
         pixels: PixelDescription,
         inline_pixels: Option<&'a [u8]>,
         float_pixels: bool,
+        #[serde(serialize_with = "at_once")]
         data_set: &'a [u8],
         pixel_data_at: u64,
         warnings: Warnings,
@@ -70,7 +74,10 @@ impl Record {
     pub fn to_bytes(&self) -> Result<Vec<u8>, RunError> {
         let bytes = match self {
             Self::Image(uid) => postcard::to_allocvec(&Stored::Image(uid.clone())),
-            Self::Header(header, origin) => postcard::to_allocvec(&stored(header, *origin)),
+            Self::Header(header, origin) => {
+                let room = Vec::with_capacity(header.data_set.len() + BESIDE_BYTES);
+                postcard::to_extend(&stored(header, *origin), room)
+            }
         };
         bytes.map_err(|error| RunError::Internal(format!("encode a record: {error}")))
     }
@@ -133,6 +140,11 @@ impl Record {
             Self::Image(uid) => uid,
         }
     }
+}
+
+/// By itself serde gives a slice byte by byte.
+fn at_once<S: Serializer>(bytes: &&[u8], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_bytes(bytes)
 }
 
 fn stored(header: &Header, origin: Origin) -> Stored<'_> {

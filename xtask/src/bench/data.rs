@@ -12,6 +12,9 @@ use crate::steps::{Context, check};
 /// The profile of all that is measured.
 pub(crate) const PROFILE: &str = "release";
 
+/// Where a file costs no more than its bytes.
+pub(crate) const TMPFS: &str = "/dev/shm";
+
 /// Nothing amiss: every variant can do every instance.
 const CLEAN: &[&str] = &[
     "--unpaired-metadata=0",
@@ -96,14 +99,32 @@ impl<'a> Bench<'a> {
         Ok(folder)
     }
 
-    /// Returns an empty folder to write to, once the device has nothing left to write: nobody pays
-    /// for what was written or removed before.
-    pub(crate) fn empty(&self, name: &str) -> Result<PathBuf> {
-        let folder = self.work.join(name);
-        clear(&folder)?;
-        fs::create_dir_all(&folder).context("make an output folder")?;
+    /// Returns a new folder to write to, once the device has nothing left to write. On a disk
+    /// nothing is removed before all is measured: ext4 creates files slowly for some time after it
+    /// removed many, since it does not use their inodes again at once.
+    pub(crate) fn fresh(&self) -> Result<PathBuf> {
+        let outputs = self.outputs();
+        if self.is_in_memory() {
+            clear(&outputs)?;
+        }
+        fs::create_dir_all(&outputs).context("make an output folder")?;
+        let folder = tempfile::Builder::new().prefix("out-").tempdir_in(&outputs);
+        let folder = folder.context("make an output folder")?.keep();
         check(Command::new("sync").arg("-f").arg(&folder))?;
         Ok(folder)
+    }
+
+    fn is_in_memory(&self) -> bool {
+        self.work.starts_with(TMPFS)
+    }
+
+    fn outputs(&self) -> PathBuf {
+        self.work.join("outputs")
+    }
+
+    /// Removes all that was written.
+    pub(crate) fn clear_outputs(&self) -> Result<()> {
+        clear(&self.outputs())
     }
 
     /// Returns the same benches with data and outputs in another folder.
@@ -113,7 +134,7 @@ impl<'a> Bench<'a> {
     }
 }
 
-pub(crate) fn clear(folder: &Path) -> Result<()> {
+fn clear(folder: &Path) -> Result<()> {
     match fs::remove_dir_all(folder) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             Err(error).context("clear a folder")

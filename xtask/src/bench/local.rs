@@ -7,21 +7,18 @@ use std::process::Command;
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 
-use super::data::{Bench, clear};
+use super::data::{Bench, TMPFS};
 use super::machine::cores;
 use super::measure::{self, Measured};
 use super::record::Book;
 
-/// Large enough that starting and ending do not count, small enough for memory.
-const INSTANCES: u64 = 10_000;
+/// Large enough that starting and ending count little, small enough for memory.
+const INSTANCES: u64 = 30_000;
 /// The reference does some hundred a second.
 const REFERENCE_INSTANCES: &str = "1000";
 /// Small, ten times and a hundred times as much.
 const MEMORY_INSTANCES: &[u64] = &[500, 5_000, 50_000];
 const MEMORY_MIB: &[u64] = &[64, 256];
-
-/// Where a file costs no more than its bytes.
-const TMPFS: &str = "/dev/shm";
 
 /// On the disk of the work folder.
 pub(crate) fn folders(bench: &Bench<'_>, book: &mut Book) -> Result<()> {
@@ -42,24 +39,23 @@ fn against_peers(bench: &Bench<'_>, name: &'static str, book: &mut Book) -> Resu
     let threads = cores().to_string();
     let list = bench.work().join("files.tsv");
     for repeat in bench.repeats() {
-        let out = bench.empty("out")?;
+        let out = bench.fresh()?;
         let row = join(bench, &data, &out, None, &[])?;
         book.add(name, "dcmjoin", repeat, row);
         fs::write(&list, listed(&out)?).context("write the list of files")?;
         for (variant, syncs) in [("plain", false), ("plain-synced", true)] {
-            let out = bench.empty("out")?;
+            let out = bench.fresh()?;
             let words = ["files", text(&list)?, text(&out)?, &threads];
             let row = plain(bench, &words, &out, syncs)?;
             book.add(name, variant, repeat, row);
         }
-        let out = bench.empty("out")?;
+        let out = bench.fresh()?;
         let mut reference = bench.python("reference.py")?;
         reference.args([data.join("metadata"), data.join("images"), out.clone()]);
         let row = measure::json(reference.arg(REFERENCE_INSTANCES))?;
         book.add(name, "reference", repeat, row);
-        clear(&out)?;
     }
-    Ok(())
+    bench.clear_outputs()
 }
 
 fn plain(bench: &Bench<'_>, words: &[&str], out: &Path, syncs: bool) -> Result<Value> {
@@ -77,13 +73,12 @@ pub(crate) fn scaling(bench: &Bench<'_>, book: &mut Book) -> Result<()> {
     let data = bench.synth(INSTANCES, &[])?;
     for repeat in bench.repeats() {
         for (variant, processors) in [("1", "0"), ("2", "0,1")] {
-            let out = bench.empty("out")?;
+            let out = bench.fresh()?;
             let row = join(bench, &data, &out, Some(processors), &[])?;
             book.add("scaling", variant, repeat, row);
-            clear(&out)?;
         }
     }
-    Ok(())
+    bench.clear_outputs()
 }
 
 /// Each size with each budget.
@@ -91,14 +86,13 @@ pub(crate) fn memory(bench: &Bench<'_>, book: &mut Book) -> Result<()> {
     for &instances in MEMORY_INSTANCES {
         let data = bench.synth(instances, &[])?;
         for &budget in MEMORY_MIB {
-            let out = bench.empty("out")?;
+            let out = bench.fresh()?;
             let mut row = join(bench, &data, &out, None, &["--memory", &budget.to_string()])?;
             row["budget_bytes"] = (budget << 20).into();
             book.add("memory", &budget.to_string(), 1, row);
-            clear(&out)?;
         }
     }
-    Ok(())
+    bench.clear_outputs()
 }
 
 fn join(

@@ -29,7 +29,7 @@ use crate::rows::{Lies, PublishedRow, RejectedRow, Scope};
 use crate::scan::{Found, Place};
 
 /// Images that go to a folder in one task.
-const FOLDER_TASK_IMAGES: usize = 16;
+const FOLDER_TASK_IMAGES: usize = 32;
 
 pub(super) struct Stream {
     pub(super) run: Arc<Run>,
