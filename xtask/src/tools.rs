@@ -19,8 +19,13 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("dcmftest", "dcmtk"),
     ("dciodvfy", "dicom3tools"),
     ("gdcmconv", "libgdcm-tools"),
+    (POSTGRES, "postgresql"),
     ("setpriv", "util-linux"),
 ];
+
+/// Debian keeps its server's programs off the path, in a folder a version.
+const POSTGRES: &str = "initdb";
+const POSTGRES_FOLDER: &str = "/usr/lib/postgresql";
 
 /// Where the pinned Python packages are listed.
 const REQUIREMENTS: &str = "crates/dcmjoin-testkit/python/requirements.txt";
@@ -59,7 +64,7 @@ impl Tools {
 fn install_packages() -> Result<()> {
     let mut missing: Vec<&str> = PROGRAMS
         .iter()
-        .filter(|(program, _)| !on_path(program))
+        .filter(|(program, _)| !is_there(program))
         .map(|&(_, package)| package)
         .collect();
     missing.dedup();
@@ -68,25 +73,49 @@ fn install_packages() -> Result<()> {
     }
     let list = missing.join(" ");
     let hint = format!("install these packages by hand: {list}");
-    if !on_path("apt-get") {
+    if !is_there("apt-get") {
         bail!("programs are missing, and there is no apt-get; {hint}");
     }
     check(&mut apt(&["update", "--quiet"])).with_context(|| hint.clone())?;
     let mut install = apt(&["install", "--quiet", "--yes", "--no-install-recommends"]);
     check(install.args(&missing)).context(hint)?;
+    if missing.contains(&"postgresql") {
+        stop_clusters()?;
+    }
+    Ok(())
+}
+
+/// Stops the clusters that the package makes and starts: tests start their own.
+fn stop_clusters() -> Result<()> {
+    let list = Command::new("pg_lsclusters").arg("--no-header").output();
+    let list = list.context("list the package's clusters")?;
+    for line in String::from_utf8_lossy(&list.stdout).lines() {
+        let mut words = line.split_whitespace();
+        if let (Some(version), Some(cluster), _, Some("online")) =
+            (words.next(), words.next(), words.next(), words.next())
+        {
+            check(&mut as_root("pg_ctlcluster", &[version, cluster, "stop"]))?;
+        }
+    }
     Ok(())
 }
 
 /// Returns an `apt-get` command, through sudo for everybody but root.
 fn apt(args: &[&str]) -> Command {
+    let mut command = as_root("apt-get", args);
+    command.env("DEBIAN_FRONTEND", "noninteractive").stdin(Stdio::null());
+    command
+}
+
+fn as_root(program: &str, args: &[&str]) -> Command {
     let mut command = if is_root() {
-        Command::new("apt-get")
+        Command::new(program)
     } else {
         let mut sudo = Command::new("sudo");
-        sudo.args(["--non-interactive", "apt-get"]);
+        sudo.args(["--non-interactive", program]);
         sudo
     };
-    command.args(args).env("DEBIAN_FRONTEND", "noninteractive").stdin(Stdio::null());
+    command.args(args);
     command
 }
 
@@ -95,9 +124,15 @@ fn is_root() -> bool {
     output.is_ok_and(|output| output.stdout.trim_ascii() == b"0")
 }
 
-fn on_path(program: &str) -> bool {
+fn is_there(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
+        || (program == POSTGRES && has_postgres())
+}
+
+fn has_postgres() -> bool {
+    let versions = Path::new(POSTGRES_FOLDER).read_dir().into_iter().flatten().flatten();
+    versions.into_iter().any(|version| version.path().join("bin").join(POSTGRES).is_file())
 }
 
 fn make_venv(venv: &Path, requirements: &Path) -> Result<()> {

@@ -3,6 +3,8 @@
 //! - [`SeaweedFs`] is an S3 server of its own for each test that wants one;
 //! - [`FaultProxy`] stands before such a server, and spoils requests and answers by script;
 //! - [`StandIn`] is a server that others wrote to stand in for AWS: `MiniStack`, or moto;
+//! - [`Postgres`] is a cluster of `PostgreSQL` of a test's own, [`Database`] a database of its own in a
+//!   cluster that the tests of a program share;
 //! - [`Python`] runs scripts in the environment that `cargo xtask tools` made;
 //! - [`program`] starts the built program with nothing of the developer's own environment.
 //!
@@ -14,6 +16,7 @@ mod aws;
 mod child;
 mod faults;
 mod ports;
+mod postgres;
 mod python;
 mod s3;
 mod seaweedfs;
@@ -21,6 +24,7 @@ mod tools;
 
 pub use aws::StandIn;
 pub use faults::{Fault, FaultProxy, Rule, Seen};
+pub use postgres::{Database, Postgres};
 pub use python::Python;
 pub use s3::{Access, Answer, Ask, Bucket};
 pub use seaweedfs::SeaweedFs;

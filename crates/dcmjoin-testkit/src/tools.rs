@@ -20,6 +20,37 @@ pub(crate) fn find(variable: &str, program: &str) -> Result<PathBuf> {
     }
 }
 
+/// Returns the folder of `PostgreSQL`'s programs: what `DCMJOIN_POSTGRES` names, or the newest that
+/// Debian's packages brought, which are not on the path, or the one on the path.
+pub(crate) fn find_postgres() -> Result<PathBuf> {
+    if let Some(folder) = std::env::var_os("DCMJOIN_POSTGRES").map(PathBuf::from) {
+        if !folder.join("initdb").is_file() {
+            bail!("DCMJOIN_POSTGRES is {}, where no initdb is", folder.display());
+        }
+        return Ok(folder);
+    }
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut folders = packaged_postgres().into_iter().chain(std::env::split_paths(&path));
+    match folders.find(|folder| folder.join("initdb").is_file()) {
+        Some(folder) => Ok(folder),
+        None => bail!("no PostgreSQL: run `cargo xtask tools`, or set DCMJOIN_POSTGRES"),
+    }
+}
+
+/// Returns the folders of Debian's packages, the newest version first.
+fn packaged_postgres() -> Vec<PathBuf> {
+    let versions = Path::new("/usr/lib/postgresql").read_dir().into_iter().flatten();
+    let mut found: Vec<(u32, PathBuf)> = versions
+        .filter_map(|entry| {
+            let folder = entry.ok()?.path();
+            let version = folder.file_name()?.to_str()?.parse().ok()?;
+            Some((version, folder.join("bin")))
+        })
+        .collect();
+    found.sort_by_key(|(version, _)| std::cmp::Reverse(*version));
+    found.into_iter().map(|(_, folder)| folder).collect()
+}
+
 /// Returns the newest finished environment in a folder.
 fn environment(folder: &Path) -> Option<PathBuf> {
     let marks = folder.read_dir().ok()?.filter_map(|entry| {
