@@ -1,7 +1,7 @@
-//! What the tests need and cargo does not bring: Debian packages, and a Python environment.
+//! What the tests need and cargo does not bring: Debian packages, a Python environment, and Kafka.
 //!
-//! Both are looked for first, so a second run costs nothing. The environment's folder carries a
-//! hash of its requirements file: a changed file makes a new environment.
+//! All are looked for first, so a second run costs nothing. The folder of an installation carries a
+//! hash of the file that describes it: a changed file makes a new one.
 
 use std::ffi::OsString;
 use std::fs;
@@ -19,6 +19,8 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("dcmftest", "dcmtk"),
     ("dciodvfy", "dicom3tools"),
     ("gdcmconv", "libgdcm-tools"),
+    ("java", "default-jre-headless"),
+    ("mvn", "maven"),
     (POSTGRES, "postgresql"),
     ("setpriv", "util-linux"),
 ];
@@ -30,6 +32,9 @@ const POSTGRES_FOLDER: &str = "/usr/lib/postgresql";
 /// Where the pinned Python packages are listed.
 const REQUIREMENTS: &str = "crates/dcmjoin-testkit/python/requirements.txt";
 
+/// Which version of Kafka the tests run.
+const KAFKA: &str = "crates/dcmjoin-testkit/kafka/pom.xml";
+
 /// Written last into a finished environment.
 const READY: &str = "ready";
 
@@ -38,26 +43,25 @@ pub(crate) struct Tools {
     /// The interpreter of the environment.
     pub(crate) python: PathBuf,
     weed: PathBuf,
+    kafka: PathBuf,
 }
 
 impl Tools {
     /// Installs what is missing.
     pub(crate) fn install(context: &Context) -> Result<Self> {
         install_packages()?;
-        let requirements = context.root.join(REQUIREMENTS);
-        let text = fs::read(&requirements).with_context(|| format!("read {REQUIREMENTS}"))?;
-        let name = format!("venv-{:016x}", fnv1a(&text));
-        let venv = context.target.join("testkit").join(name);
-        if !venv.join(READY).is_file() {
-            make_venv(&venv, &requirements)?;
-        }
-        let bin = venv.join("bin");
-        Ok(Self { python: bin.join("python"), weed: bin.join("weed") })
+        let bin = install(context, "venv", REQUIREMENTS, make_venv)?.join("bin");
+        let kafka = install(context, "kafka", KAFKA, fetch_kafka)?;
+        Ok(Self { python: bin.join("python"), weed: bin.join("weed"), kafka })
     }
 
     /// Returns the variables through which the tests find the tools.
-    pub(crate) fn env(&self) -> [(&'static str, &Path); 2] {
-        [("DCMJOIN_PYTHON", &self.python), ("DCMJOIN_WEED", &self.weed)]
+    pub(crate) fn env(&self) -> [(&'static str, &Path); 3] {
+        [
+            ("DCMJOIN_PYTHON", &self.python),
+            ("DCMJOIN_WEED", &self.weed),
+            ("DCMJOIN_KAFKA", &self.kafka),
+        ]
     }
 }
 
@@ -135,17 +139,44 @@ fn has_postgres() -> bool {
     versions.into_iter().any(|version| version.path().join("bin").join(POSTGRES).is_file())
 }
 
-fn make_venv(venv: &Path, requirements: &Path) -> Result<()> {
-    if venv.exists() {
-        fs::remove_dir_all(venv).context("remove an unfinished Python environment")?;
+/// Makes what a file describes, unless it is there; a changed file makes another.
+fn install(
+    context: &Context,
+    kind: &str,
+    file: &str,
+    make: fn(&Path, &Path) -> Result<()>,
+) -> Result<PathBuf> {
+    let description = context.root.join(file);
+    let text = fs::read(&description).with_context(|| format!("read {file}"))?;
+    let folder = context.target.join("testkit").join(format!("{kind}-{:016x}", fnv1a(&text)));
+    if !folder.join(READY).is_file() {
+        if folder.exists() {
+            fs::remove_dir_all(&folder).context("remove an unfinished installation")?;
+        }
+        make(&folder, &description)?;
+        fs::write(folder.join(READY), b"").context("mark an installation as finished")?;
     }
+    Ok(folder)
+}
+
+fn make_venv(venv: &Path, requirements: &Path) -> Result<()> {
     let python = std::env::var_os("PYTHON").unwrap_or_else(|| OsString::from("python3"));
     check(Command::new(python).args(["-m", "venv"]).arg(venv))
         .context("Python 3.11 or newer with its venv module is needed (package python3-venv)")?;
     let mut pip = Command::new(venv.join("bin").join("python"));
     pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]);
     check(pip.arg("--requirement").arg(requirements)).context("install the Python packages")?;
-    fs::write(venv.join(READY), b"").context("mark the Python environment as finished")
+    Ok(())
+}
+
+fn fetch_kafka(folder: &Path, pom: &Path) -> Result<()> {
+    let mut maven = Command::new("mvn");
+    maven.args(["--quiet", "--batch-mode", "--file"]).arg(pom);
+    maven.args(["dependency:copy-dependencies", "-DincludeScope=runtime"]);
+    let mut output = OsString::from("-DoutputDirectory=");
+    output.push(folder);
+    check(maven.arg(output).stdin(Stdio::null())).context("fetch Kafka's libraries")?;
+    Ok(())
 }
 
 /// FNV-1a: a name for a file's content that stays the same over compilers.

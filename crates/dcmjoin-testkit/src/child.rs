@@ -24,6 +24,7 @@ pub(crate) struct Kept {
     stop: Option<Sender<()>>,
     keeper: Option<JoinHandle<()>>,
     ended: Receiver<ExitStatus>,
+    id: u32,
 }
 
 impl Kept {
@@ -49,19 +50,29 @@ impl Kept {
             let child = guarded.spawn();
             match child {
                 Ok(child) => {
-                    let _ = started.send(Ok(()));
+                    let _ = started.send(Ok(child.id()));
                     keep(child, &stopped, &end);
                 }
                 Err(error) => drop(started.send(Err(error))),
             }
         })?;
-        start.recv().context("the keeper's thread has ended")?.context("start setpriv")?;
-        Ok(Self { stop: Some(stop), keeper: Some(keeper), ended })
+        let id = start.recv().context("the keeper's thread has ended")?.context("start setpriv")?;
+        Ok(Self { stop: Some(stop), keeper: Some(keeper), ended, id })
     }
 
     /// Returns how the server ended, or `None` while it runs.
     pub(crate) fn ended(&self) -> Option<ExitStatus> {
         self.ended.try_recv().ok()
+    }
+
+    /// Asks the server to end, and waits until it has; one that takes too long is killed.
+    pub(crate) fn stop(self) -> Result<()> {
+        let mut kill = Command::new("kill");
+        kill.args(["-TERM", &self.id.to_string()]).status().context("start kill")?;
+        match self.ended.recv_timeout(READY_WITHIN) {
+            Ok(_) => Ok(()),
+            Err(_) => bail!("the server did not end within {} s", READY_WITHIN.as_secs()),
+        }
     }
 
     /// Waits until a server is ready; an error where it ends before, or takes too long.

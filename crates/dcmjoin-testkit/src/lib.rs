@@ -5,6 +5,7 @@
 //! - [`StandIn`] is a server that others wrote to stand in for AWS: `MiniStack`, or moto;
 //! - [`Postgres`] is a cluster of `PostgreSQL` of a test's own, [`Database`] a database of its own in a
 //!   cluster that the tests of a program share;
+//! - [`Kafka`] is Apache Kafka itself, one broker or three;
 //! - [`Python`] runs scripts in the environment that `cargo xtask tools` made;
 //! - [`program`] starts the built program with nothing of the developer's own environment.
 //!
@@ -15,6 +16,7 @@
 mod aws;
 mod child;
 mod faults;
+mod kafka;
 mod ports;
 mod postgres;
 mod python;
@@ -24,6 +26,7 @@ mod tools;
 
 pub use aws::StandIn;
 pub use faults::{Fault, FaultProxy, Rule, Seen};
+pub use kafka::Kafka;
 pub use postgres::{Database, Postgres};
 pub use python::Python;
 pub use s3::{Access, Answer, Ask, Bucket};

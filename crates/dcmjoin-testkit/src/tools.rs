@@ -13,10 +13,24 @@ pub(crate) fn find(variable: &str, program: &str) -> Result<PathBuf> {
         }
         return Ok(path);
     }
-    let test = std::env::current_exe()?;
-    match test.ancestors().find_map(|folder| environment(&folder.join("testkit"))) {
+    match installed("venv-")? {
         Some(venv) => Ok(venv.join("bin").join(program)),
         None => bail!("no {program}: run `cargo xtask tools`, or set {variable}"),
+    }
+}
+
+/// Returns the folder of Kafka's libraries: what `DCMJOIN_KAFKA` names, or the one below the target
+/// directory that this test was built into.
+pub(crate) fn find_kafka() -> Result<PathBuf> {
+    if let Some(folder) = std::env::var_os("DCMJOIN_KAFKA").map(PathBuf::from) {
+        if !folder.is_dir() {
+            bail!("DCMJOIN_KAFKA is {}, where no folder is", folder.display());
+        }
+        return Ok(folder);
+    }
+    match installed("kafka-")? {
+        Some(folder) => Ok(folder),
+        None => bail!("no Kafka: run `cargo xtask tools`, or set DCMJOIN_KAFKA"),
     }
 }
 
@@ -51,12 +65,20 @@ fn packaged_postgres() -> Vec<PathBuf> {
     found.into_iter().map(|(_, folder)| folder).collect()
 }
 
-/// Returns the newest finished environment in a folder.
-fn environment(folder: &Path) -> Option<PathBuf> {
+/// Returns the newest finished installation of a kind, below the target directory that this test
+/// was built into.
+fn installed(prefix: &str) -> Result<Option<PathBuf>> {
+    let test = std::env::current_exe()?;
+    Ok(test.ancestors().find_map(|folder| newest(&folder.join("testkit"), prefix)))
+}
+
+fn newest(folder: &Path, prefix: &str) -> Option<PathBuf> {
     let marks = folder.read_dir().ok()?.filter_map(|entry| {
-        let venv = entry.ok()?.path();
-        let finished = venv.join("ready").metadata().ok()?.modified().ok()?;
-        Some((finished, venv))
+        let entry = entry.ok()?;
+        let folder = entry.path();
+        let is_kind = entry.file_name().to_str()?.starts_with(prefix);
+        let finished = folder.join("ready").metadata().ok()?.modified().ok()?;
+        is_kind.then_some((finished, folder))
     });
-    marks.max().map(|(_, venv)| venv)
+    marks.max().map(|(_, folder)| folder)
 }
