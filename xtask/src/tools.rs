@@ -1,4 +1,4 @@
-//! What the tests need and cargo does not bring: Debian packages, a Python environment, and Kafka.
+//! What the tests need and cargo does not bring: Debian packages, Python environments, and Kafka.
 //!
 //! All are looked for first, so a second run costs nothing. The folder of an installation carries a
 //! hash of the file that describes it: a changed file makes a new one.
@@ -32,6 +32,8 @@ const POSTGRES_FOLDER: &str = "/usr/lib/postgresql";
 /// Where the pinned Python packages are listed.
 const REQUIREMENTS: &str = "crates/dcmjoin-testkit/python/requirements.txt";
 
+/// And those of the engine of `ClickHouse`.
+const CLICKHOUSE: &str = "crates/dcmjoin-testkit/python/clickhouse_requirements.txt";
 /// Which version of Kafka the tests run.
 const KAFKA: &str = "crates/dcmjoin-testkit/kafka/pom.xml";
 
@@ -44,6 +46,7 @@ pub(crate) struct Tools {
     pub(crate) python: PathBuf,
     weed: PathBuf,
     kafka: PathBuf,
+    clickhouse: PathBuf,
 }
 
 impl Tools {
@@ -52,15 +55,22 @@ impl Tools {
         install_packages()?;
         let bin = install(context, "venv", REQUIREMENTS, make_venv)?.join("bin");
         let kafka = install(context, "kafka", KAFKA, fetch_kafka)?;
-        Ok(Self { python: bin.join("python"), weed: bin.join("weed"), kafka })
+        let engine = install(context, "clickhouse", CLICKHOUSE, make_venv)?;
+        Ok(Self {
+            python: bin.join("python"),
+            weed: bin.join("weed"),
+            kafka,
+            clickhouse: engine.join("bin").join("python"),
+        })
     }
 
     /// Returns the variables through which the tests find the tools.
-    pub(crate) fn env(&self) -> [(&'static str, &Path); 3] {
+    pub(crate) fn env(&self) -> [(&'static str, &Path); 4] {
         [
             ("DCMJOIN_PYTHON", &self.python),
             ("DCMJOIN_WEED", &self.weed),
             ("DCMJOIN_KAFKA", &self.kafka),
+            ("DCMJOIN_CLICKHOUSE", &self.clickhouse),
         ]
     }
 }

@@ -6,6 +6,7 @@
 //! - [`Postgres`] is a cluster of `PostgreSQL` of a test's own, [`Database`] a database of its own in a
 //!   cluster that the tests of a program share;
 //! - [`Kafka`] is Apache Kafka itself, one broker or three;
+//! - [`ClickHouse`] is its real engine behind an HTTP front that is not;
 //! - [`Python`] runs scripts in the environment that `cargo xtask tools` made;
 //! - [`program`] starts the built program with nothing of the developer's own environment.
 //!
@@ -15,6 +16,7 @@
 
 mod aws;
 mod child;
+mod clickhouse;
 mod faults;
 mod kafka;
 mod ports;
@@ -25,6 +27,7 @@ mod seaweedfs;
 mod tools;
 
 pub use aws::StandIn;
+pub use clickhouse::ClickHouse;
 pub use faults::{Fault, FaultProxy, Rule, Seen};
 pub use kafka::Kafka;
 pub use postgres::{Database, Postgres};

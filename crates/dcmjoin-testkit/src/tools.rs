@@ -7,13 +7,22 @@ use anyhow::{Result, bail};
 /// Returns a program of the tests' Python environment: what `variable` names, or what stands in
 /// the environment below the target directory that this test was built into.
 pub(crate) fn find(variable: &str, program: &str) -> Result<PathBuf> {
+    find_in("venv-", variable, program)
+}
+
+/// Returns the interpreter of the environment that has the engine of `ClickHouse`.
+pub(crate) fn find_clickhouse() -> Result<PathBuf> {
+    find_in("clickhouse-", "DCMJOIN_CLICKHOUSE", "python")
+}
+
+fn find_in(kind: &str, variable: &str, program: &str) -> Result<PathBuf> {
     if let Some(path) = std::env::var_os(variable).map(PathBuf::from) {
         if !path.is_file() {
             bail!("{variable} is {}, where no file is", path.display());
         }
         return Ok(path);
     }
-    match installed("venv-")? {
+    match installed(kind)? {
         Some(venv) => Ok(venv.join("bin").join(program)),
         None => bail!("no {program}: run `cargo xtask tools`, or set {variable}"),
     }
