@@ -117,6 +117,9 @@ pub struct Claim {
     pub bytes: u64,
     /// How often it was claimed, this time included.
     pub attempt: u32,
+    /// Greater whenever metadata tasks of the campaign were added, retried or dropped: who made an
+    /// index of the headers in another epoch must make it anew.
+    pub epoch: i64,
 }
 
 impl std::fmt::Debug for Claim {
@@ -238,8 +241,8 @@ pub trait TaskStore: Send + Sync {
     /// [`Error::Invalid`] where there is no such campaign, or for more than [`BATCH_MAX`].
     async fn add(&self, campaign: &CampaignName, tasks: &[NewTask]) -> Result<u64, Error>;
 
-    /// Gives tasks to a worker: those of the greatest priority first, then by stage, then in the
-    /// order in which they were added. Tasks whose lease ran out are given anew, or are dead after
+    /// Gives tasks to a worker: those of the greatest priority first, of equal ones those of the
+    /// campaign that was made first, then by stage, then in the order in which they were added. Tasks whose lease ran out are given anew, or are dead after
     /// [`ATTEMPTS_MAX`] attempts (`lease_expired`). Never waits: where nothing is to be had now, the answer is
     /// empty.
     ///
