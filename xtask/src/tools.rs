@@ -1,7 +1,7 @@
-//! What the tests need and cargo does not bring: Debian packages, and a Python environment.
+//! What the tests need and cargo does not bring: Debian packages, Python environments, and Kafka.
 //!
-//! Both are looked for first, so a second run costs nothing. The environment's folder carries a
-//! hash of its requirements file: a changed file makes a new environment.
+//! All are looked for first, so a second run costs nothing. The folder of an installation carries a
+//! hash of the file that describes it: a changed file makes a new one.
 
 use std::ffi::OsString;
 use std::fs;
@@ -19,11 +19,23 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("dcmftest", "dcmtk"),
     ("dciodvfy", "dicom3tools"),
     ("gdcmconv", "libgdcm-tools"),
+    ("java", "default-jre-headless"),
+    ("mvn", "maven"),
+    (POSTGRES, "postgresql"),
     ("setpriv", "util-linux"),
 ];
 
+/// Debian keeps its server's programs off the path, in a folder a version.
+const POSTGRES: &str = "initdb";
+const POSTGRES_FOLDER: &str = "/usr/lib/postgresql";
+
 /// Where the pinned Python packages are listed.
 const REQUIREMENTS: &str = "crates/dcmjoin-testkit/python/requirements.txt";
+
+/// And those of the engine of `ClickHouse`.
+const CLICKHOUSE: &str = "crates/dcmjoin-testkit/python/clickhouse_requirements.txt";
+/// Which version of Kafka the tests run.
+const KAFKA: &str = "crates/dcmjoin-testkit/kafka/pom.xml";
 
 /// Written last into a finished environment.
 const READY: &str = "ready";
@@ -33,33 +45,40 @@ pub(crate) struct Tools {
     /// The interpreter of the environment.
     pub(crate) python: PathBuf,
     weed: PathBuf,
+    kafka: PathBuf,
+    clickhouse: PathBuf,
 }
 
 impl Tools {
     /// Installs what is missing.
     pub(crate) fn install(context: &Context) -> Result<Self> {
         install_packages()?;
-        let requirements = context.root.join(REQUIREMENTS);
-        let text = fs::read(&requirements).with_context(|| format!("read {REQUIREMENTS}"))?;
-        let name = format!("venv-{:016x}", fnv1a(&text));
-        let venv = context.target.join("testkit").join(name);
-        if !venv.join(READY).is_file() {
-            make_venv(&venv, &requirements)?;
-        }
-        let bin = venv.join("bin");
-        Ok(Self { python: bin.join("python"), weed: bin.join("weed") })
+        let bin = install(context, "venv", REQUIREMENTS, make_venv)?.join("bin");
+        let kafka = install(context, "kafka", KAFKA, fetch_kafka)?;
+        let engine = install(context, "clickhouse", CLICKHOUSE, make_venv)?;
+        Ok(Self {
+            python: bin.join("python"),
+            weed: bin.join("weed"),
+            kafka,
+            clickhouse: engine.join("bin").join("python"),
+        })
     }
 
     /// Returns the variables through which the tests find the tools.
-    pub(crate) fn env(&self) -> [(&'static str, &Path); 2] {
-        [("DCMJOIN_PYTHON", &self.python), ("DCMJOIN_WEED", &self.weed)]
+    pub(crate) fn env(&self) -> [(&'static str, &Path); 4] {
+        [
+            ("DCMJOIN_PYTHON", &self.python),
+            ("DCMJOIN_WEED", &self.weed),
+            ("DCMJOIN_KAFKA", &self.kafka),
+            ("DCMJOIN_CLICKHOUSE", &self.clickhouse),
+        ]
     }
 }
 
 fn install_packages() -> Result<()> {
     let mut missing: Vec<&str> = PROGRAMS
         .iter()
-        .filter(|(program, _)| !on_path(program))
+        .filter(|(program, _)| !is_there(program))
         .map(|&(_, package)| package)
         .collect();
     missing.dedup();
@@ -68,25 +87,49 @@ fn install_packages() -> Result<()> {
     }
     let list = missing.join(" ");
     let hint = format!("install these packages by hand: {list}");
-    if !on_path("apt-get") {
+    if !is_there("apt-get") {
         bail!("programs are missing, and there is no apt-get; {hint}");
     }
     check(&mut apt(&["update", "--quiet"])).with_context(|| hint.clone())?;
     let mut install = apt(&["install", "--quiet", "--yes", "--no-install-recommends"]);
     check(install.args(&missing)).context(hint)?;
+    if missing.contains(&"postgresql") {
+        stop_clusters()?;
+    }
+    Ok(())
+}
+
+/// Stops the clusters that the package makes and starts: tests start their own.
+fn stop_clusters() -> Result<()> {
+    let list = Command::new("pg_lsclusters").arg("--no-header").output();
+    let list = list.context("list the package's clusters")?;
+    for line in String::from_utf8_lossy(&list.stdout).lines() {
+        let mut words = line.split_whitespace();
+        if let (Some(version), Some(cluster), _, Some("online")) =
+            (words.next(), words.next(), words.next(), words.next())
+        {
+            check(&mut as_root("pg_ctlcluster", &[version, cluster, "stop"]))?;
+        }
+    }
     Ok(())
 }
 
 /// Returns an `apt-get` command, through sudo for everybody but root.
 fn apt(args: &[&str]) -> Command {
+    let mut command = as_root("apt-get", args);
+    command.env("DEBIAN_FRONTEND", "noninteractive").stdin(Stdio::null());
+    command
+}
+
+fn as_root(program: &str, args: &[&str]) -> Command {
     let mut command = if is_root() {
-        Command::new("apt-get")
+        Command::new(program)
     } else {
         let mut sudo = Command::new("sudo");
-        sudo.args(["--non-interactive", "apt-get"]);
+        sudo.args(["--non-interactive", program]);
         sudo
     };
-    command.args(args).env("DEBIAN_FRONTEND", "noninteractive").stdin(Stdio::null());
+    command.args(args);
     command
 }
 
@@ -95,22 +138,55 @@ fn is_root() -> bool {
     output.is_ok_and(|output| output.stdout.trim_ascii() == b"0")
 }
 
-fn on_path(program: &str) -> bool {
+fn is_there(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
+        || (program == POSTGRES && has_postgres())
+}
+
+fn has_postgres() -> bool {
+    let versions = Path::new(POSTGRES_FOLDER).read_dir().into_iter().flatten().flatten();
+    versions.into_iter().any(|version| version.path().join("bin").join(POSTGRES).is_file())
+}
+
+/// Makes what a file describes, unless it is there; a changed file makes another.
+fn install(
+    context: &Context,
+    kind: &str,
+    file: &str,
+    make: fn(&Path, &Path) -> Result<()>,
+) -> Result<PathBuf> {
+    let description = context.root.join(file);
+    let text = fs::read(&description).with_context(|| format!("read {file}"))?;
+    let folder = context.target.join("testkit").join(format!("{kind}-{:016x}", fnv1a(&text)));
+    if !folder.join(READY).is_file() {
+        if folder.exists() {
+            fs::remove_dir_all(&folder).context("remove an unfinished installation")?;
+        }
+        make(&folder, &description)?;
+        fs::write(folder.join(READY), b"").context("mark an installation as finished")?;
+    }
+    Ok(folder)
 }
 
 fn make_venv(venv: &Path, requirements: &Path) -> Result<()> {
-    if venv.exists() {
-        fs::remove_dir_all(venv).context("remove an unfinished Python environment")?;
-    }
     let python = std::env::var_os("PYTHON").unwrap_or_else(|| OsString::from("python3"));
     check(Command::new(python).args(["-m", "venv"]).arg(venv))
         .context("Python 3.11 or newer with its venv module is needed (package python3-venv)")?;
     let mut pip = Command::new(venv.join("bin").join("python"));
     pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]);
     check(pip.arg("--requirement").arg(requirements)).context("install the Python packages")?;
-    fs::write(venv.join(READY), b"").context("mark the Python environment as finished")
+    Ok(())
+}
+
+fn fetch_kafka(folder: &Path, pom: &Path) -> Result<()> {
+    let mut maven = Command::new("mvn");
+    maven.args(["--quiet", "--batch-mode", "--file"]).arg(pom);
+    maven.args(["dependency:copy-dependencies", "-DincludeScope=runtime"]);
+    let mut output = OsString::from("-DoutputDirectory=");
+    output.push(folder);
+    check(maven.arg(output).stdin(Stdio::null())).context("fetch Kafka's libraries")?;
+    Ok(())
 }
 
 /// FNV-1a: a name for a file's content that stays the same over compilers.

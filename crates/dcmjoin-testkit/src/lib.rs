@@ -3,6 +3,10 @@
 //! - [`SeaweedFs`] is an S3 server of its own for each test that wants one;
 //! - [`FaultProxy`] stands before such a server, and spoils requests and answers by script;
 //! - [`StandIn`] is a server that others wrote to stand in for AWS: `MiniStack`, or moto;
+//! - [`Postgres`] is a cluster of `PostgreSQL` of a test's own, [`Database`] a database of its own in a
+//!   cluster that the tests of a program share;
+//! - [`Kafka`] is Apache Kafka itself, one broker or three;
+//! - [`ClickHouse`] is its real engine behind an HTTP front that is not;
 //! - [`Python`] runs scripts in the environment that `cargo xtask tools` made;
 //! - [`program`] starts the built program with nothing of the developer's own environment.
 //!
@@ -12,15 +16,21 @@
 
 mod aws;
 mod child;
+mod clickhouse;
 mod faults;
+mod kafka;
 mod ports;
+mod postgres;
 mod python;
 mod s3;
 mod seaweedfs;
 mod tools;
 
 pub use aws::StandIn;
+pub use clickhouse::ClickHouse;
 pub use faults::{Fault, FaultProxy, Rule, Seen};
+pub use kafka::Kafka;
+pub use postgres::{Database, Postgres};
 pub use python::Python;
 pub use s3::{Access, Answer, Ask, Bucket};
 pub use seaweedfs::SeaweedFs;

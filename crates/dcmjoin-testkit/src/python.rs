@@ -23,6 +23,14 @@ impl Python {
         Ok(Self { interpreter: tools::find("DCMJOIN_PYTHON", "python")? })
     }
 
+    /// Finds the interpreter whose environment has the engine of `ClickHouse`.
+    ///
+    /// # Errors
+    /// Where `cargo xtask tools` has not been run, and `DCMJOIN_CLICKHOUSE` is not set.
+    pub(crate) fn find_clickhouse() -> Result<Self> {
+        Ok(Self { interpreter: tools::find_clickhouse()? })
+    }
+
     /// Returns a command that runs the interpreter.
     #[must_use]
     pub fn command(&self) -> Command {

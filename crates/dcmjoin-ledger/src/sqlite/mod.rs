@@ -1,0 +1,131 @@
+//! Tasks and facts in one `SQLite` file: for workers of one machine, without a server.
+//!
+//! Write-ahead log, synchronous: what is acknowledged is on the device. Each call is one short
+//! transaction; writers wait for each other for at most [`BUSY`]. Times are the machine's clock
+//! in milliseconds since 1970.
+
+mod facts;
+mod reader;
+mod tasks;
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use rusqlite::{Connection, Transaction, TransactionBehavior};
+
+use crate::error::Error;
+
+/// The form of the file (`PRAGMA user_version`).
+const FORM: i64 = 1;
+/// How long a writer waits for another one.
+const BUSY: Duration = Duration::from_secs(30);
+/// Milliseconds since 1970, by the machine's clock.
+const NOW: &str = "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)";
+
+const SCHEMA: &str = "
+CREATE TABLE IF NOT EXISTS campaign (
+    id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, priority INTEGER NOT NULL,
+    settings TEXT NOT NULL, epoch INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS task (
+    id INTEGER PRIMARY KEY, campaign INTEGER NOT NULL, stage INTEGER NOT NULL, url TEXT NOT NULL,
+    bytes INTEGER NOT NULL, state TEXT NOT NULL, token INTEGER NOT NULL, attempts INTEGER NOT NULL,
+    due INTEGER NOT NULL, worker TEXT, failure TEXT, detail TEXT, permanent INTEGER,
+    first INTEGER, last INTEGER,
+    UNIQUE (campaign, stage, url));
+CREATE INDEX IF NOT EXISTS task_open ON task (campaign, stage, id) WHERE state IN ('waiting', 'claimed');
+CREATE INDEX IF NOT EXISTS task_claimed ON task (due) WHERE state = 'claimed';
+CREATE INDEX IF NOT EXISTS task_dead ON task (id) WHERE state = 'dead';
+CREATE TABLE IF NOT EXISTS fact (
+    partition INTEGER NOT NULL, campaign TEXT NOT NULL, fingerprint BLOB NOT NULL, uid TEXT NOT NULL,
+    half INTEGER NOT NULL, archive TEXT NOT NULL, offset INTEGER NOT NULL, version TEXT,
+    length INTEGER NOT NULL, digest BLOB NOT NULL, crc32c INTEGER NOT NULL, came INTEGER NOT NULL,
+    paired INTEGER NOT NULL,
+    PRIMARY KEY (campaign, fingerprint, uid, half, archive, offset)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS pair (
+    id INTEGER PRIMARY KEY, partition INTEGER NOT NULL, campaign TEXT NOT NULL,
+    fingerprint BLOB NOT NULL, uid TEXT NOT NULL, done INTEGER NOT NULL,
+    UNIQUE (campaign, fingerprint, uid));
+CREATE INDEX IF NOT EXISTS pair_open ON pair (partition, id) WHERE done = 0;
+CREATE TABLE IF NOT EXISTS holder (
+    partition INTEGER PRIMARY KEY, worker TEXT, token INTEGER NOT NULL, until INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS reader (worker TEXT PRIMARY KEY, until INTEGER NOT NULL) WITHOUT ROWID;
+";
+
+/// Tasks and facts in a file.
+#[derive(Debug, Clone)]
+pub struct Sqlite {
+    connection: Arc<Mutex<Connection>>,
+}
+
+impl Sqlite {
+    /// Opens a file; makes it where there is none.
+    ///
+    /// # Errors
+    /// [`Error::Store`] where it cannot be opened; [`Error::Invalid`] where it is of a form that this
+    /// program does not know.
+    pub fn open(file: &Path) -> Result<Self, Error> {
+        let mut connection = Connection::open(file)?;
+        connection.busy_timeout(BUSY)?;
+        connection.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;")?;
+        let change = begin(&mut connection)?;
+        let form: i64 = change.pragma_query_value(None, "user_version", |row| row.get(0))?;
+        if form != 0 && form != FORM {
+            let file = file.display();
+            let detail = format!("{file} is of form {form}; this program reads form {FORM}");
+            return Err(Error::Invalid(detail));
+        }
+        change.execute_batch(SCHEMA)?;
+        change.pragma_update(None, "user_version", FORM)?;
+        change.commit()?;
+        Ok(Self { connection: Arc::new(Mutex::new(connection)) })
+    }
+
+    /// Does one change, whole or not at all, beside the runtime's other work.
+    async fn change<T, F>(&self, work: F) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Transaction<'_>) -> Result<T, Error> + Send + 'static,
+    {
+        let connection = Arc::clone(&self.connection);
+        let done = tokio::task::spawn_blocking(move || {
+            let mut connection = connection.lock().unwrap_or_else(PoisonError::into_inner);
+            let change = begin(&mut connection)?;
+            let done = work(&change)?;
+            change.commit()?;
+            Ok(done)
+        });
+        done.await.map_err(|_| failed("a task panicked"))?
+    }
+}
+
+fn begin(connection: &mut Connection) -> Result<Transaction<'_>, Error> {
+    Ok(connection.transaction_with_behavior(TransactionBehavior::Immediate)?)
+}
+
+fn failed(detail: impl ToString) -> Error {
+    Error::Store { store: "sqlite", detail: detail.to_string() }
+}
+
+impl From<rusqlite::Error> for Error {
+    /// Statements and codes only: bound values are not in the library's words.
+    fn from(error: rusqlite::Error) -> Self {
+        failed(error)
+    }
+}
+
+fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+fn unsigned(number: i64) -> u64 {
+    u64::try_from(number).unwrap_or_default()
+}
+
+fn limit(max: usize, most: usize) -> i64 {
+    i64::try_from(max.min(most)).unwrap_or(i64::MAX)
+}
+
+fn millis(time: Duration) -> i64 {
+    i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
+}

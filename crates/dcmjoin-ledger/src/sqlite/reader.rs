@@ -1,0 +1,226 @@
+//! A worker's partitions: leased, at most its share of them.
+
+use std::collections::{BTreeMap, HashSet};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use dcmjoin_model::Half;
+use rusqlite::{Transaction, params};
+use tokio::time::Instant;
+
+use super::facts::{COLUMNS, fact};
+use super::{NOW, Sqlite, failed, limit, millis};
+use crate::error::Error;
+use crate::facts::{FACTS_MAX, FactReader, PARTITIONS, Pair};
+use crate::tasks::LEASE;
+
+/// How often a reader that waits looks: one short query.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+
+/// A worker's part.
+pub(super) struct Reader {
+    log: Sqlite,
+    worker: String,
+    /// Its partitions, each with the token of its lease.
+    held: BTreeMap<u16, i64>,
+    given: HashSet<i64>,
+}
+
+impl Reader {
+    pub(super) fn new(log: Sqlite, worker: &str) -> Self {
+        Self { log, worker: worker.to_owned(), held: BTreeMap::new(), given: HashSet::new() }
+    }
+
+    /// Beats, takes what is free up to this worker's share, and gives back what is above it.
+    async fn hold(&mut self) -> Result<(), Error> {
+        let (worker, held) = (self.worker.clone(), self.held.clone());
+        self.held = self.log.change(move |change| hold(change, &worker, &held)).await?;
+        Ok(())
+    }
+
+    async fn look(&mut self, max: usize) -> Result<Vec<Pair>, Error> {
+        self.hold().await?;
+        let held: Vec<u16> = self.held.keys().copied().collect();
+        let given = self.given.clone();
+        let max = limit(max, FACTS_MAX);
+        let pairs = self.log.change(move |change| pairs(change, &held, &given, max)).await?;
+        self.given.extend(pairs.iter().map(|pair| pair.receipt));
+        Ok(pairs)
+    }
+}
+
+#[async_trait]
+impl FactReader for Reader {
+    async fn next(&mut self, max: usize, wait: Duration) -> Result<Vec<Pair>, Error> {
+        let until = Instant::now() + wait;
+        loop {
+            let pairs = self.look(max).await?;
+            let now = Instant::now();
+            if !pairs.is_empty() || now >= until {
+                return Ok(pairs);
+            }
+            tokio::time::sleep(LOOK_EVERY.min(until - now)).await;
+        }
+    }
+
+    async fn done(&mut self, done: &[Pair]) -> Result<(), Error> {
+        let receipts: Vec<i64> = done.iter().map(|pair| pair.receipt).collect();
+        let partitions: HashSet<u16> = done.iter().map(Pair::partition).collect();
+        let held = self.held.clone();
+        let written = receipts.clone();
+        self.log
+            .change(move |change| {
+                for partition in partitions {
+                    fence(change, partition, held.get(&partition).copied())?;
+                }
+                let mut update = change.prepare_cached("UPDATE pair SET done = 1 WHERE id = ?1")?;
+                written.iter().try_for_each(|id| update.execute([id]).map(|_| ()))?;
+                Ok(())
+            })
+            .await?;
+        for receipt in receipts {
+            self.given.remove(&receipt);
+        }
+        Ok(())
+    }
+
+    async fn again(&mut self) -> Result<(), Error> {
+        self.given.clear();
+        Ok(())
+    }
+
+    fn partitions(&self) -> Vec<u16> {
+        self.held.keys().copied().collect()
+    }
+
+    async fn leave(self: Box<Self>) -> Result<(), Error> {
+        let Self { log, worker, held, .. } = *self;
+        log.change(move |change| {
+            change.execute("DELETE FROM reader WHERE worker = ?1", [worker])?;
+            held.iter().try_for_each(|held| give_back(change, *held.0, *held.1))
+        })
+        .await
+    }
+}
+
+fn hold(
+    change: &Transaction<'_>,
+    worker: &str,
+    held: &BTreeMap<u16, i64>,
+) -> Result<BTreeMap<u16, i64>, Error> {
+    let mut kept = BTreeMap::new();
+    let mut beat = change.prepare_cached(&format!(
+        "UPDATE holder SET until = {NOW} + ?3 WHERE partition = ?1 AND token = ?2 AND worker = ?4"
+    ))?;
+    for (&partition, &token) in held {
+        if beat.execute(params![partition, token, millis(LEASE), worker])? > 0 {
+            kept.insert(partition, token);
+        }
+    }
+    let share = share(change, worker)?;
+    while kept.len() > share {
+        let Some((partition, token)) = kept.pop_last() else { break };
+        give_back(change, partition, token)?;
+    }
+    let mut free = change.prepare_cached(&format!(
+        "INSERT INTO holder VALUES (?1, ?2, 1, {NOW} + ?3)
+         ON CONFLICT (partition) DO UPDATE SET worker = ?2, token = token + 1, until = {NOW} + ?3
+         WHERE worker IS NULL OR until <= {NOW}
+         RETURNING token"
+    ))?;
+    for partition in 0..PARTITIONS {
+        if kept.len() >= share {
+            break;
+        }
+        if kept.contains_key(&partition) {
+            continue;
+        }
+        let mut rows = free.query(params![partition, worker, millis(LEASE)])?;
+        let token = rows.next()?.map(|row| row.get(0)).transpose()?;
+        // The statement is carried out to its end only when it is asked again.
+        while rows.next()?.is_some() {}
+        if let Some(token) = token {
+            kept.insert(partition, token);
+        }
+    }
+    Ok(kept)
+}
+
+/// Returns how many partitions a worker may hold: as many as every other one that was heard of.
+fn share(change: &Transaction<'_>, worker: &str) -> Result<usize, Error> {
+    change.execute(
+        &format!(
+            "INSERT INTO reader VALUES (?1, {NOW} + ?2)
+             ON CONFLICT (worker) DO UPDATE SET until = excluded.until"
+        ),
+        params![worker, millis(LEASE)],
+    )?;
+    let sql = format!("SELECT count(*) FROM reader WHERE until > {NOW}");
+    let readers: u16 = change.query_row(&sql, [], |row| row.get(0))?;
+    Ok(usize::from(PARTITIONS.div_ceil(readers.max(1))))
+}
+
+fn give_back(change: &Transaction<'_>, partition: u16, token: i64) -> Result<(), Error> {
+    change
+        .prepare_cached("UPDATE holder SET worker = NULL WHERE partition = ?1 AND token = ?2")?
+        .execute(params![partition, token])?;
+    Ok(())
+}
+
+fn fence(change: &Transaction<'_>, partition: u16, token: Option<i64>) -> Result<(), Error> {
+    let mut query = change.prepare_cached(
+        "SELECT 1 FROM holder WHERE partition = ?1 AND token = ?2 AND worker IS NOT NULL",
+    )?;
+    match token {
+        Some(token) if query.exists(params![partition, token])? => Ok(()),
+        _ => Err(Error::Fenced),
+    }
+}
+
+fn pairs(
+    change: &Transaction<'_>,
+    held: &[u16],
+    given: &HashSet<i64>,
+    max: i64,
+) -> Result<Vec<Pair>, Error> {
+    let mut found = Vec::new();
+    let mut query = change.prepare_cached(
+        "SELECT id, campaign, fingerprint, uid FROM pair WHERE partition = ?1 AND done = 0 ORDER BY id",
+    )?;
+    for &partition in held {
+        let mut rows = query.query([partition])?;
+        while found.len() < max as usize
+            && let Some(row) = rows.next()?
+        {
+            let receipt: i64 = row.get(0)?;
+            if given.contains(&receipt) {
+                continue;
+            }
+            let (campaign, key, uid): (String, [u8; 16], String) =
+                (row.get(1)?, row.get(2)?, row.get(3)?);
+            let half = |half| smallest(change, &campaign, &key, &uid, half);
+            let (metadata, image) = (half(Half::Metadata)?, half(Half::Image)?);
+            found.push(Pair { campaign: campaign.parse()?, metadata, image, receipt });
+        }
+    }
+    Ok(found)
+}
+
+fn smallest(
+    change: &Transaction<'_>,
+    campaign: &str,
+    key: &[u8; 16],
+    uid: &str,
+    half: Half,
+) -> Result<crate::facts::Fact, Error> {
+    let mut query = change.prepare_cached(&format!(
+        "SELECT {COLUMNS} FROM fact
+         WHERE campaign = ?1 AND fingerprint = ?2 AND uid = ?3 AND half = ?4
+         ORDER BY digest, archive, offset LIMIT 1"
+    ))?;
+    let mut rows = query.query(params![campaign, key, uid, half as i64])?;
+    match rows.next()? {
+        Some(row) => fact(row),
+        None => Err(failed("a pair lacks a half")),
+    }
+}

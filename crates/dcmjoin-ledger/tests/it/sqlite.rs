@@ -1,0 +1,109 @@
+//! The embedded store, asked what every store is asked, and as two processes would.
+
+use std::time::Duration;
+
+use dcmjoin_ledger::facts::{Fact, PARTITIONS, Until};
+use dcmjoin_ledger::{Error, FactLog, Sqlite};
+use dcmjoin_model::{Half, SopInstanceUid};
+
+fn open(dir: &tempfile::TempDir) -> Sqlite {
+    Sqlite::open(&dir.path().join("tasks.sqlite")).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn it_does_what_every_task_store_does() {
+    let dir = tempfile::tempdir().unwrap();
+    crate::task_suite::check(&open(&dir)).await;
+}
+
+#[tokio::test]
+async fn a_file_of_another_form_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(open(&dir));
+    let connection = rusqlite::Connection::open(dir.path().join("tasks.sqlite")).unwrap();
+    connection.pragma_update(None, "user_version", 99).unwrap();
+    let error = Sqlite::open(&dir.path().join("tasks.sqlite")).unwrap_err();
+    assert!(error.to_string().contains("form 99"), "{error}");
+}
+
+fn fact(number: u32, half: Half) -> Fact {
+    let spread = u128::from(number).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835);
+    Fact {
+        fingerprint: spread,
+        uid: SopInstanceUid::parse(&format!("2.25.{number}")).unwrap(),
+        half,
+        archive: format!("{half}.tar"),
+        version: Some("v".to_owned()),
+        offset: u64::from(number) * 512,
+        length: 10,
+        digest: u128::from(number),
+        crc32c: number,
+    }
+}
+
+#[tokio::test]
+async fn facts_of_both_halves_become_pairs_in_any_order_and_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = open(&dir);
+    let (one, other) = ("one".parse().unwrap(), "other".parse().unwrap());
+    let images: Vec<_> = (0..200).map(|number| fact(number, Half::Image)).collect();
+    let headers: Vec<_> = (0..160).map(|number| fact(number, Half::Metadata)).collect();
+    log.append(&one, &headers[80..]).await.unwrap();
+    for _ in 0..3 {
+        log.append(&one, &images).await.unwrap();
+    }
+    log.append(&one, &headers[..80]).await.unwrap();
+    log.append(&other, &images[..5]).await.unwrap();
+
+    let mut reader = log.join("first").await.unwrap();
+    let mut pairs = reader.next(100, Duration::ZERO).await.unwrap();
+    pairs.extend(reader.next(100, Duration::ZERO).await.unwrap());
+    assert_eq!(reader.partitions().len(), usize::from(PARTITIONS));
+    assert_eq!(pairs.len(), 160);
+    assert!(pairs.iter().all(|pair| pair.metadata.uid == pair.image.uid && pair.campaign == one));
+    assert!(reader.next(100, Duration::ZERO).await.unwrap().is_empty());
+    reader.done(&pairs[..150]).await.unwrap();
+    reader.again().await.unwrap();
+    assert_eq!(reader.next(100, Duration::ZERO).await.unwrap().len(), 10);
+
+    let first = log.unpaired(&one, Until::Now, None, 30).await.unwrap();
+    let rest = log.unpaired(&one, Until::Now, first.last(), 30).await.unwrap();
+    assert_eq!((first.len(), rest.len()), (30, 10));
+    let hour = Until::Waited(Duration::from_secs(3600));
+    assert!(log.unpaired(&one, hour, None, 30).await.unwrap().is_empty());
+    let depth = log.depth(&one).await.unwrap();
+    assert_eq!((depth.facts, depth.open, depth.pairs), (360, 40, 10));
+    log.forget(&one).await.unwrap();
+    assert_eq!(log.depth(&one).await.unwrap().facts, 0);
+    assert_eq!(log.depth(&other).await.unwrap().open, 5);
+}
+
+#[tokio::test]
+async fn a_second_reader_takes_its_share_and_the_first_cannot_finish_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let (log, again) = (open(&dir), open(&dir));
+    let name = "one".parse().unwrap();
+    for half in [Half::Metadata, Half::Image] {
+        let facts: Vec<_> = (0..200).map(|number| fact(number, half)).collect();
+        log.append(&name, &facts).await.unwrap();
+    }
+    let mut first = log.join("first").await.unwrap();
+    let pairs = first.next(1_000, Duration::ZERO).await.unwrap();
+    assert_eq!(pairs.len(), 200);
+    let mut second = again.join("second").await.unwrap();
+    assert!(second.next(1_000, Duration::ZERO).await.unwrap().is_empty(), "all are held");
+    assert!(first.next(1_000, Duration::ZERO).await.unwrap().is_empty());
+    assert_eq!(first.partitions().len(), usize::from(PARTITIONS / 2), "it gives back a half");
+    let taken = second.next(1_000, Duration::ZERO).await.unwrap();
+    assert!(!taken.is_empty() && taken.len() < 200, "what was given and not done is given again");
+    assert!(matches!(first.done(&taken[..1]).await, Err(Error::Fenced)));
+    second.done(&taken).await.unwrap();
+    let left = log.depth(&name).await.unwrap().pairs;
+    assert_eq!(left as usize, 200 - taken.len());
+
+    first.leave().await.unwrap();
+    let rest = second.next(1_000, Duration::ZERO).await.unwrap();
+    assert_eq!(rest.len() as u64, left, "the other half is free");
+    second.done(&rest).await.unwrap();
+    assert_eq!(log.depth(&name).await.unwrap().pairs, 0);
+}
