@@ -10,6 +10,7 @@ use object_store::multipart::MultipartStore;
 use tokio::time::Instant;
 
 use crate::attempts::Attempts;
+use crate::buffers::Buffers;
 use crate::error::ErrorKind;
 use crate::meter::Meter;
 use crate::pace::Pace;
@@ -25,6 +26,7 @@ pub(crate) struct Client {
     pub(crate) meter: Arc<Meter>,
     pub(crate) retry_budget: RetryBudget,
     pub(crate) stragglers: Stragglers,
+    pub(crate) buffers: Arc<Buffers>,
     pace: Pace,
 }
 
@@ -68,6 +70,7 @@ impl Client {
             meter,
             retry_budget: RetryBudget::default(),
             stragglers: Stragglers::default(),
+            buffers: Arc::default(),
             pace: Pace::default(),
         }
     }

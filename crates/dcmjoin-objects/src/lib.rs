@@ -18,6 +18,7 @@
 //! ```
 
 mod attempts;
+mod buffers;
 mod client;
 mod condition;
 mod error;

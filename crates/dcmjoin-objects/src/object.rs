@@ -8,11 +8,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::future::{Either, select};
 use object_store::path::Path;
-use object_store::{GetOptions, GetRange};
+use object_store::{GetOptions, GetRange, GetResultPayload};
 use tokio::time::{Instant, timeout};
 
 use crate::client::Client;
 use crate::error::{Error, ErrorKind, Operation};
+use crate::root::blocking;
 use crate::stragglers::Stragglers;
 
 /// One version of an object, as it was listed.
@@ -126,7 +127,14 @@ impl Object {
         };
         let answer = self.client.store.get_opts(&self.key, options).await.map_err(failed)?;
         let (got_range, got_size) = (answer.range.clone(), answer.meta.size);
-        let bytes = answer.bytes().await.map_err(failed)?;
+        let bytes = match answer.payload {
+            GetResultPayload::File(file, _) => {
+                let (buffers, range) = (Arc::clone(&self.client.buffers), got_range.clone());
+                let read = blocking(move || buffers.read(&file, range)).await;
+                read.map_err(|error| Error::from_io(Operation::Read, &self.url, error))?
+            }
+            _ => answer.bytes().await.map_err(failed)?,
+        };
         let whole = got_range == range && bytes.len() as u64 == range.end - range.start;
         if whole && got_size == self.size {
             return Ok(bytes);

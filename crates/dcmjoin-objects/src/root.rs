@@ -10,6 +10,7 @@ use object_store::{
     Error as StoreError, ObjectMeta, ObjectStoreExt, PutOptions, PutPayload, UpdateVersion,
 };
 use tokio::io::AsyncReadExt;
+use tokio::runtime::{Handle, RuntimeFlavor};
 
 use crate::client::Client;
 use crate::error::{Error, ErrorKind, Operation};
@@ -385,10 +386,14 @@ fn store_mode(mode: &PutMode) -> object_store::PutMode {
     }
 }
 
-/// Runs what waits for a device where it keeps nobody else waiting.
+/// Runs what waits for a device where it keeps nobody else waiting: right here where this thread
+/// may wait, which saves handing it over.
 pub(crate) async fn blocking<T: Send + 'static>(
     task: impl FnOnce() -> std::io::Result<T> + Send + 'static,
 ) -> std::io::Result<T> {
+    if Handle::current().runtime_flavor() == RuntimeFlavor::MultiThread {
+        return tokio::task::block_in_place(task);
+    }
     let done = tokio::task::spawn_blocking(task).await;
     done.unwrap_or_else(|error| Err(std::io::Error::other(error)))
 }

@@ -74,16 +74,16 @@ impl Stream {
         archive: &Object,
         known: &Known,
     ) -> Result<(), RunError> {
-        let mut images = Images::default();
+        let mut images = Images::of(self, notes);
         for row in known.reader.rows() {
             let row = row?;
             let Some(uid) = self.settle_without_bytes(notes, number, known, &row)? else {
                 continue;
             };
-            match self.run.read_half(archive, &row).await? {
+            match images.meanwhile(self.run.read_half(archive, &row)).await?? {
                 Ok(bytes) => {
                     let image = Image { archive: number, uid, member: place_of(&row), bytes };
-                    images.spawn(self, notes.draft.clone(), image).await?;
+                    images.add(image).await?;
                 }
                 Err(rejection) => notes.lost(&self.run, &row, uid, rejection)?,
             }
@@ -108,15 +108,15 @@ impl Stream {
         }
         let only: HashSet<_> = late.values().map(|(uid, _)| uid.clone()).collect();
         let scan = Scan { only: Some(&only), ..self.run.scan(Half::Image) };
-        let mut images = Images::default();
+        let mut images = Images::of(self, notes);
         let mut scanner = scan.open(archive).await;
-        while let Some(found) = scanner.next().await {
+        while let Some(found) = images.meanwhile(scanner.next()).await? {
             self.run.check_stop()?;
             if let Found::Half { uid, member, bytes } = found
                 && late.remove(&member.range.start).is_some()
             {
                 let image = Image { archive: number, uid, member, bytes };
-                images.spawn(self, notes.draft.clone(), image).await?;
+                images.add(image).await?;
             }
         }
         for (uid, row) in late.into_values() {

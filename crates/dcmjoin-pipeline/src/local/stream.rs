@@ -2,6 +2,7 @@
 //! streams past, and leaves a fact.
 
 use std::collections::BTreeSet;
+use std::pin::pin;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -11,6 +12,8 @@ use dcmjoin_formats::payload;
 use dcmjoin_index::{Fact, FactRuns, Fingerprint, HeaderPlace, Outcome, digest};
 use dcmjoin_model::{Half, PayloadKind, Rejection, SopInstanceUid, Warnings};
 use dcmjoin_objects::Object;
+use futures::future::poll_immediate;
+use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
@@ -24,6 +27,9 @@ use crate::publish::Published;
 use crate::record::Record;
 use crate::rows::{Lies, PublishedRow, RejectedRow, Scope};
 use crate::scan::{Found, Place};
+
+/// Images that go to a folder in one task.
+const FOLDER_TASK_IMAGES: usize = 16;
 
 pub(super) struct Stream {
     pub(super) run: Arc<Run>,
@@ -100,10 +106,10 @@ impl Stream {
     ) -> Result<Option<Finished>, RunError> {
         let scan = self.run.scan(Half::Image);
 
-        let mut images = Images::default();
         let mut scanner = scan.open(archive).await;
         let mut notes = Notes::begin(&self.run, Half::Image, number, scanner.is_compressed())?;
-        while let Some(found) = scanner.next().await {
+        let mut images = Images::of(self, &notes);
+        while let Some(found) = images.meanwhile(scanner.next()).await? {
             self.run.check_stop()?;
             let Found::Half { uid, member, bytes } = found else {
                 notes.not_a_half(&self.run, found)?;
@@ -112,7 +118,7 @@ impl Stream {
             notes.account.members += 1;
             self.run.progress.bytes.fetch_add(member.range.len(), Relaxed);
             let image = Image { archive: number, uid, member, bytes };
-            images.spawn(self, notes.draft.clone(), image).await?;
+            images.add(image).await?;
         }
         images.join().await?;
         notes.finish(&self.run)
@@ -183,32 +189,81 @@ impl Ended {
 }
 
 /// Images of one archive that are being assembled and published.
-#[derive(Default)]
+///
+/// To a store each is a task, which waits for its answer. To a folder several are one task on a
+/// thread that may wait for the device: handing over a thread costs as much as creating a file.
 pub(super) struct Images {
+    stream: Arc<Stream>,
+    draft: Option<Arc<Draft>>,
+    /// Less than a task's.
+    waiting: Vec<Image>,
     tasks: JoinSet<Result<(), RunError>>,
 }
 
 impl Images {
-    /// Waits for room, then takes an image up.
-    pub(super) async fn spawn(
+    pub(super) fn of(stream: &Arc<Stream>, notes: &Notes) -> Self {
+        Self {
+            stream: Arc::clone(stream),
+            draft: notes.draft.clone(),
+            waiting: Vec::new(),
+            tasks: JoinSet::new(),
+        }
+    }
+
+    fn to_folder(&self) -> bool {
+        self.stream.run.output.is_folder()
+    }
+
+    /// Takes an image up, with those that wait, once they are enough for a task.
+    pub(super) async fn add(&mut self, image: Image) -> Result<(), RunError> {
+        self.waiting.push(image);
+        let enough = if self.to_folder() { FOLDER_TASK_IMAGES } else { 1 };
+        if self.waiting.len() >= enough { self.take_up().await } else { Ok(()) }
+    }
+
+    /// Waits for something of the archive. Where it is not there at once, the images that wait are
+    /// taken up first: it may need the memory that they hold.
+    pub(super) async fn meanwhile<T>(
         &mut self,
-        stream: &Arc<Stream>,
-        draft: Option<Arc<Draft>>,
-        image: Image,
-    ) -> Result<(), RunError> {
-        let permit = Arc::clone(&stream.publishing).acquire_owned().await;
+        next: impl Future<Output = T>,
+    ) -> Result<T, RunError> {
+        let mut next = pin!(next);
+        if let Some(next) = poll_immediate(next.as_mut()).await {
+            return Ok(next);
+        }
+        self.take_up().await?;
+        Ok(next.await)
+    }
+
+    /// Waits for room, then takes up the images that wait.
+    async fn take_up(&mut self) -> Result<(), RunError> {
+        let images = std::mem::take(&mut self.waiting);
+        if images.is_empty() {
+            return Ok(());
+        }
+        let permit = Arc::clone(&self.stream.publishing).acquire_owned().await;
         while let Some(done) = self.tasks.try_join_next() {
             joined(Some(done))?;
         }
-        let stream = Arc::clone(stream);
-        self.tasks.spawn(async move {
+        let (stream, draft) = (Arc::clone(&self.stream), self.draft.clone());
+        let task = async move {
             let _permit = permit;
-            stream.image(image, draft.as_deref()).await
-        });
+            for image in images {
+                stream.image(image, draft.as_deref()).await?;
+            }
+            Ok(())
+        };
+        if self.to_folder() {
+            let runtime = Handle::current();
+            self.tasks.spawn_blocking(move || runtime.block_on(task));
+        } else {
+            self.tasks.spawn(task);
+        }
         Ok(())
     }
 
     pub(super) async fn join(mut self) -> Result<(), RunError> {
+        self.take_up().await?;
         while let Some(done) = self.tasks.join_next().await {
             joined(Some(done))?;
         }
