@@ -28,10 +28,8 @@ pub const ATTEMPTS_MAX: u32 = 5;
 pub const BACKOFF_MIN: Duration = Duration::from_secs(15);
 /// The longest wait after a failure.
 pub const BACKOFF_MAX: Duration = Duration::from_secs(30 * 60);
-/// A worker that was not heard of for so long has lost its tasks.
+/// A worker that was not heard of for so long has lost its tasks. It beats three times as often.
 pub const LEASE: Duration = Duration::from_secs(60);
-/// How often a worker beats: two beats may be lost.
-pub const BEAT_EVERY: Duration = Duration::from_secs(20);
 /// Most tasks that are claimed, added or beaten for at once.
 pub const BATCH_MAX: usize = 1_000;
 

@@ -42,8 +42,8 @@ const PIECE_BYTES: u64 = 8 << 20;
 pub struct Catalog {
     files: Root,
     packs: Root,
-    /// Names of the files that stand there.
-    names: HashSet<String>,
+    /// Names of the files that stood there at the begin; none where others add to them.
+    names: Option<HashSet<String>>,
     output: String,
     settings: String,
     spill: PathBuf,
@@ -124,16 +124,30 @@ impl Catalog {
         config: &RunConfig,
         spill: &Path,
     ) -> Result<Self, RunError> {
-        let (files, packs) = (place.below(CATALOG_FOLDER)?, place.below(PACKS_FOLDER)?);
-        let listed = match files.list().await {
+        let listed = match place.below(CATALOG_FOLDER)?.list().await {
             Ok(listed) => listed,
             Err(error) if error.kind == ErrorKind::NotFound => Vec::new(),
             Err(error) => return Err(error.into()),
         };
+        let names = listed.iter().filter_map(|object| name_in(object.url())).collect();
+        Ok(Self { names: Some(names), ..Self::growing(place, output, config, spill)? })
+    }
+
+    /// Opens the catalogue of an output to which others add meanwhile: each file is asked for when
+    /// it is looked up, and none is listed.
+    ///
+    /// # Errors
+    /// [`RunError::Store`] where the output is none.
+    pub fn growing(
+        place: &Root,
+        output: &Root,
+        config: &RunConfig,
+        spill: &Path,
+    ) -> Result<Self, RunError> {
         Ok(Self {
-            names: listed.iter().filter_map(|object| name_in(object.url())).collect(),
-            files,
-            packs,
+            names: None,
+            files: place.below(CATALOG_FOLDER)?,
+            packs: place.below(PACKS_FOLDER)?,
             output: output.place().to_string(),
             settings: settings(config),
             spill: spill.to_owned(),
@@ -146,7 +160,7 @@ impl Catalog {
     /// [`RunError::Store`] where the store fails. A file that is damaged is as good as none.
     pub async fn find(&self, half: Half, archive: &Object) -> Result<Option<Known>, RunError> {
         let name = name_of(half, archive.url());
-        if !self.names.contains(&name) {
+        if self.names.as_ref().is_some_and(|names| !names.contains(&name)) {
             return Ok(None);
         }
         let Some(object) = self.files.object(&format!("{name}.parquet")).await? else {
@@ -188,7 +202,7 @@ impl Catalog {
         &self,
         only: Option<&HashSet<SopInstanceUid>>,
     ) -> Result<Vec<(Half, String)>, RunError> {
-        let looked = futures::stream::iter(self.names.iter().cloned())
+        let looked = futures::stream::iter(self.names.iter().flatten().cloned())
             .map(|name| self.url(name, only))
             .buffer_unordered(FILES_AT_ONCE);
         let mut urls: Vec<_> = looked.try_filter_map(async |url| Ok(url)).try_collect().await?;

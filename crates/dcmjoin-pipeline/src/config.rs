@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use dcmjoin_formats::header::HeaderLimits;
@@ -9,12 +10,12 @@ use dcmjoin_formats::payload::PayloadLimits;
 use dcmjoin_formats::tar::TarLimits;
 use dcmjoin_model::SopInstanceUid;
 use dcmjoin_objects::Location;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::layout::Layout;
 
 /// What happens where an object stands in an output's place.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum IfExists {
     /// It is compared: the same bytes count as already there, others are a rejection.
@@ -140,6 +141,8 @@ pub enum Source {
     Location(Location),
     /// A file that names one archive a line.
     Manifest(PathBuf),
+    /// URLs of archives, as their objects tell them.
+    Listed(Arc<[String]>),
 }
 
 /// 16 MiB: a GET is a ten-thousandth of the cost of the bytes, and a second's worth of a fast
@@ -192,6 +195,7 @@ impl std::fmt::Display for Source {
         match self {
             Self::Location(location) => location.fmt(f),
             Self::Manifest(file) => write!(f, "@{}", file.display()),
+            Self::Listed(urls) => write!(f, "{} listed archives", urls.len()),
         }
     }
 }

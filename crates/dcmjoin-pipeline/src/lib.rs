@@ -2,7 +2,7 @@
 //!
 //! The way of the data: [`manifest`] → [`scan`] → [`pair`] → [`assemble`] → [`publish`], then
 //! [`settle`] for what was found twice. A step is a plain function without loops over archives,
-//! retries or scheduling; [`local`] holds those.
+//! retries or scheduling; [`local`] holds those, and [`staged`] drives the same for many workers.
 //!
 //! What a run says of itself: [`rows`] while it goes, [`report`] at its end.
 
@@ -26,6 +26,7 @@ pub mod rows;
 pub mod scan;
 pub mod settle;
 pub mod source;
+pub mod staged;
 
 pub use config::{IfExists, Limits, RunConfig, Strategy};
 pub use error::RunError;

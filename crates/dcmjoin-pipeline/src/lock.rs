@@ -17,8 +17,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::RunError;
 
-/// The lock's key below the output.
-const KEY: &str = "_dcmjoin/lock.json";
+/// The key below the output of the lock of a run that accounts for all archives.
+pub const LOCK_KEY: &str = "_dcmjoin/lock.json";
 /// How often a run renews its lock.
 const RENEW_EVERY: Duration = Duration::from_secs(10);
 /// A lock that does not change for so long is dead: three renewals may be late.
@@ -41,35 +41,37 @@ struct Holder {
 #[derive(Debug)]
 pub struct Lock {
     root: Root,
+    key: String,
     lost: Arc<AtomicBool>,
     renewal: tokio::task::JoinHandle<()>,
 }
 
 impl Lock {
-    /// Takes the output's lock for a run; waits where one stands that may be dead.
+    /// Takes a lock of the output for a run; waits where one stands that may be dead.
     ///
     /// # Errors
     /// [`RunError::Locked`] where another run is alive; [`RunError::Store`] where the output cannot
     /// be written.
-    pub async fn take(root: &Root, run: &str) -> Result<Self, RunError> {
+    pub async fn take(root: &Root, key: &str, run: &str) -> Result<Self, RunError> {
         let mut mode = PutMode::Create;
         loop {
-            match root.put(KEY, vec![holder(run)], mode).await {
+            match root.put(key, vec![holder(run)], mode).await {
                 Ok(()) => break,
                 Err(error) if matches!(error.kind, ErrorKind::Exists | ErrorKind::Changed) => {
-                    mode = Self::dead(root).await?;
+                    mode = Self::dead(root, key).await?;
                 }
                 Err(error) => return Err(error.into()),
             }
         }
         let lost = Arc::new(AtomicBool::new(false));
-        let renewal = tokio::spawn(renew(root.clone(), run.to_owned(), Arc::clone(&lost)));
-        Ok(Self { root: root.clone(), lost, renewal })
+        let (ours, key) = (root.clone(), key.to_owned());
+        let renewal = tokio::spawn(renew(ours, key.clone(), run.to_owned(), Arc::clone(&lost)));
+        Ok(Self { root: root.clone(), key, lost, renewal })
     }
 
     /// Watches the lock that stands; returns how it may be taken once it is dead.
-    async fn dead(root: &Root) -> Result<PutMode, RunError> {
-        let Some((first, version)) = standing(root).await? else { return Ok(PutMode::Create) };
+    async fn dead(root: &Root, key: &str) -> Result<PutMode, RunError> {
+        let Some((first, version)) = standing(root, key).await? else { return Ok(PutMode::Create) };
         if let Some(holder) = &first
             && holder.host == host()
             && !is_alive(holder.process)
@@ -81,7 +83,7 @@ impl Lock {
         let since = Instant::now();
         while since.elapsed() < DEAD_AFTER {
             tokio::time::sleep(LOOK_EVERY).await;
-            let Some((now, version_now)) = standing(root).await? else {
+            let Some((now, version_now)) = standing(root, key).await? else {
                 return Ok(PutMode::Create);
             };
             if version_now != version || now != first {
@@ -111,7 +113,7 @@ impl Lock {
     pub async fn release(self) -> Result<(), RunError> {
         self.renewal.abort();
         if !self.lost.load(Relaxed) {
-            self.root.delete(KEY).await?;
+            self.root.delete(&self.key).await?;
         }
         Ok(())
     }
@@ -123,10 +125,10 @@ impl Drop for Lock {
     }
 }
 
-async fn renew(root: Root, run: String, lost: Arc<AtomicBool>) {
+async fn renew(root: Root, key: String, run: String, lost: Arc<AtomicBool>) {
     loop {
         tokio::time::sleep(RENEW_EVERY).await;
-        let ours = match standing(&root).await {
+        let ours = match standing(&root, &key).await {
             Ok(Some((Some(holder), version))) if holder.run == run => version,
             // A store that does not answer now may do so at the next renewal.
             Ok(Some((None, _))) | Err(_) => continue,
@@ -135,7 +137,7 @@ async fn renew(root: Root, run: String, lost: Arc<AtomicBool>) {
                 return;
             }
         };
-        if let Err(error) = root.put(KEY, vec![holder(&run)], PutMode::Over(ours)).await
+        if let Err(error) = root.put(&key, vec![holder(&run)], PutMode::Over(ours)).await
             && error.kind == ErrorKind::Changed
         {
             lost.store(true, Relaxed);
@@ -146,8 +148,8 @@ async fn renew(root: Root, run: String, lost: Arc<AtomicBool>) {
 
 type Standing = (Option<Holder>, Option<String>);
 
-async fn standing(root: &Root) -> Result<Option<Standing>, RunError> {
-    let Some(object) = root.object(KEY).await? else { return Ok(None) };
+async fn standing(root: &Root, key: &str) -> Result<Option<Standing>, RunError> {
+    let Some(object) = root.object(key).await? else { return Ok(None) };
     let version = object.version().map(str::to_owned);
     match object.read(0..LOCK_BYTES_MAX).await {
         Ok(bytes) => Ok(Some((serde_json::from_slice(&bytes).ok(), version))),
@@ -172,7 +174,7 @@ fn unknown() -> Holder {
     }
 }
 
-fn host() -> String {
+pub(crate) fn host() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
@@ -209,16 +211,16 @@ mod tests {
     async fn the_lock_of_a_live_run_is_respected_and_then_free_again() {
         let dir = tempfile::tempdir().unwrap();
         let root = root(&dir);
-        let first = Lock::take(&root, "first").await.unwrap();
+        let first = Lock::take(&root, LOCK_KEY, "first").await.unwrap();
         first.check().unwrap();
         // A live holder renews: here its renewal is played, since the real one takes ten seconds.
-        let (second, ()) = tokio::join!(Lock::take(&root, "second"), async {
+        let (second, ()) = tokio::join!(Lock::take(&root, LOCK_KEY, "second"), async {
             tokio::time::sleep(Duration::from_millis(500)).await;
-            root.put(KEY, vec![holder("first")], PutMode::Replace).await.unwrap();
+            root.put(LOCK_KEY, vec![holder("first")], PutMode::Replace).await.unwrap();
         });
         assert!(matches!(second, Err(RunError::Locked { run, .. }) if run == "first"));
         first.release().await.unwrap();
-        Lock::take(&root, "third").await.unwrap().release().await.unwrap();
+        Lock::take(&root, LOCK_KEY, "third").await.unwrap().release().await.unwrap();
     }
 
     #[test]
@@ -245,9 +247,9 @@ mod tests {
             process: child.id(),
             renewed: String::new(),
         };
-        root.put(KEY, vec![serde_json::to_vec(&dead).unwrap().into()], PutMode::Create)
+        root.put(LOCK_KEY, vec![serde_json::to_vec(&dead).unwrap().into()], PutMode::Create)
             .await
             .unwrap();
-        Lock::take(&root, "heir").await.unwrap().release().await.unwrap();
+        Lock::take(&root, LOCK_KEY, "heir").await.unwrap().release().await.unwrap();
     }
 }

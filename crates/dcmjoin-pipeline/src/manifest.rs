@@ -9,6 +9,7 @@ use std::path::Path;
 use dcmjoin_manifest::Place;
 use dcmjoin_model::{Half, SopInstanceUid};
 use dcmjoin_objects::{Location, Object, Stores};
+use futures::{StreamExt, TryStreamExt};
 
 use crate::catalog::Catalog;
 use crate::config::{RunConfig, Source};
@@ -17,6 +18,9 @@ use crate::error::RunError;
 /// The endings by which archives are found among other objects; an archive that is named by itself
 /// may have any.
 const ARCHIVE_ENDINGS: [&str; 6] = [".tar", ".tar.gz", ".tgz", ".tar.zst", ".tzst", ".tar.zstd"];
+
+/// Listed archives that are looked at at the same time.
+const LOOKS_AT_ONCE: usize = 32;
 
 /// The longest list of UIDs, in bytes: ten million lines.
 const LIST_BYTES_MAX: u64 = 1 << 30;
@@ -36,6 +40,7 @@ pub async fn archives(
         match source {
             Source::Location(location) => archives.extend(below(stores, location).await?),
             Source::Manifest(file) => archives.extend(named(stores, file).await?),
+            Source::Listed(urls) => archives.extend(listed(stores, urls).await?),
         }
     }
     archives.sort_by(|a, b| a.url().cmp(b.url()));
@@ -160,8 +165,28 @@ async fn named(stores: &Stores, file: &Path) -> Result<Vec<Object>, RunError> {
     Ok(archives)
 }
 
+/// Returns the objects of URLs, several at a time.
+async fn listed(stores: &Stores, urls: &[String]) -> Result<Vec<Object>, RunError> {
+    futures::stream::iter(urls.to_vec())
+        .map(|url| listed_one(stores, url))
+        .buffer_unordered(LOOKS_AT_ONCE)
+        .try_collect()
+        .await
+}
+
+async fn listed_one(stores: &Stores, url: String) -> Result<Object, RunError> {
+    let gone = || RunError::Invalid {
+        place: "the list of archives".to_owned(),
+        detail: "it names an archive that is gone".to_owned(),
+    };
+    one_by_any_name(stores, &url.parse()?).await?.ok_or_else(gone)
+}
+
 /// Returns the object that a line of a manifest names, whatever its ending.
-async fn one_by_any_name(stores: &Stores, location: &Location) -> Result<Option<Object>, RunError> {
+pub(crate) async fn one_by_any_name(
+    stores: &Stores,
+    location: &Location,
+) -> Result<Option<Object>, RunError> {
     if let Location::Cloud(url) = location {
         let (parent, key) = url.as_str().rsplit_once('/').unwrap_or((url.as_str(), ""));
         return Ok(stores.open(&parent.parse()?)?.object(key).await?);

@@ -164,10 +164,10 @@ pub struct RowsFile {
     pub crc32: String,
 }
 
-/// Rows of one kind, on local disk.
+/// Rows of one kind, on local disk; or of one that nobody asks for.
 #[derive(Debug)]
 pub struct Rows {
-    file: Mutex<BufWriter<File>>,
+    file: Option<Mutex<BufWriter<File>>>,
 }
 
 impl Rows {
@@ -178,7 +178,13 @@ impl Rows {
     pub fn create(spill: &Path) -> Result<Self, RunError> {
         let failed = RunError::io("create a spool in", spill.display().to_string());
         let file = tempfile::tempfile_in(spill).map_err(failed)?;
-        Ok(Self { file: Mutex::new(BufWriter::new(file)) })
+        Ok(Self { file: Some(Mutex::new(BufWriter::new(file))) })
+    }
+
+    /// Returns a spool that keeps nothing.
+    #[must_use]
+    pub fn none() -> Self {
+        Self { file: None }
     }
 
     /// Adds a row.
@@ -186,9 +192,10 @@ impl Rows {
     /// # Errors
     /// [`RunError::Io`] where the device is full or fails.
     pub fn push(&self, row: &impl Serialize) -> Result<(), RunError> {
+        let Some(file) = &self.file else { return Ok(()) };
         let mut line = serde_json::to_vec(row).map_err(internal)?;
         line.push(b'\n');
-        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
         file.write_all(&line).map_err(spool("append to"))
     }
 
@@ -201,7 +208,9 @@ impl Rows {
         spill: &Path,
         mut edit: impl FnMut(R) -> Option<R>,
     ) -> Result<FinishedRows, RunError> {
-        let mut buffered = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        let nothing = || RunError::Internal("rows were asked for that nobody kept".to_owned());
+        let file = self.file.as_ref().ok_or_else(nothing)?;
+        let mut buffered = file.lock().unwrap_or_else(PoisonError::into_inner);
         buffered.rewind().map_err(spool("rewind"))?;
         let kept = tempfile::NamedTempFile::new_in(spill).map_err(spool("create"))?;
         let mut writer = BufWriter::new(kept);

@@ -1,6 +1,7 @@
 //! The arguments. One help line each, with its unit and default.
 
 mod plan;
+mod work;
 
 use std::path::PathBuf;
 
@@ -9,10 +10,14 @@ use dcmjoin_catalog::State;
 use dcmjoin_model::Half;
 use dcmjoin_objects::Location;
 use dcmjoin_pipeline::config::Source;
+use dcmjoin_pipeline::local::Shard;
 use dcmjoin_pipeline::{IfExists, Layout, RunConfig, Strategy};
 use tracing::level_filters::LevelFilter;
 
 pub(crate) use plan::PlanArgs;
+pub(crate) use work::{
+    AddArgs, DeadLettersArgs, DeadLettersCommand, LettersArgs, WorkArgs, WorkCommand, WorkerArgs,
+};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -64,6 +69,10 @@ pub(crate) enum Command {
     Get(GetArgs),
     /// Say what a member, an archive or a Part 10 file holds
     Inspect(InspectArgs),
+    /// Join as one of many workers that share a task store
+    Work(WorkArgs),
+    /// Tasks that were given up: look at them, try them again, drop them
+    DeadLetters(DeadLettersArgs),
     /// Print or export what runs learnt of their archives
     Catalog(CatalogArgs),
     /// Say what restoring and joining costs, and how long it takes
@@ -171,6 +180,9 @@ pub(crate) struct RunArgs {
     /// Do all but write
     #[arg(long)]
     pub(crate) dry_run: bool,
+    /// Scan only the K-th of N parts of the archives; a run without it then closes
+    #[arg(long, value_name = "K/N", conflicts_with_all = ["only", "dry_run", "catalog", "strict"])]
+    pub(crate) shard: Option<Shard>,
     /// Exit with 3 where anything is unpaired, rejected or damaged
     #[arg(long)]
     pub(crate) strict: bool,

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use dcmjoin_pipeline::RunError;
+use dcmjoin_pipeline::staged::WorkError;
 
 /// How the program ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,7 +26,11 @@ pub(crate) enum Exit {
 impl Exit {
     /// Returns the code for an error.
     pub(crate) fn of(error: &anyhow::Error) -> Self {
-        match error.downcast_ref::<RunError>() {
+        let of_worker = match error.downcast_ref::<WorkError>() {
+            Some(WorkError::Run(error)) => Some(error),
+            _ => None,
+        };
+        match error.downcast_ref::<RunError>().or(of_worker) {
             Some(RunError::Invalid { .. } | RunError::NoArchives { .. }) => Self::Usage,
             Some(RunError::Locked { .. } | RunError::LockLost) => Self::Locked,
             Some(RunError::Stopped) => Self::Stopped,

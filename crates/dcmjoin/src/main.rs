@@ -26,6 +26,8 @@ fn main() -> ExitCode {
         Command::Run(args) => commands::run::run(args, &cli.output),
         Command::Get(args) => commands::get::run(args, &cli.output),
         Command::Inspect(args) => commands::inspect::run(&args, &cli.output),
+        Command::Work(args) => commands::work::run(args, &cli.output),
+        Command::DeadLetters(args) => commands::dead_letters::run(&args, &cli.output),
         Command::Catalog(args) => commands::catalog::run(args, &cli.output),
         Command::Plan(args) => commands::plan::run(&args, &cli.output),
         Command::Synth(args) => commands::synth::run(&args, &cli.output),

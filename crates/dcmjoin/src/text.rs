@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 
 use dcmjoin_pipeline::RunError;
+use dcmjoin_pipeline::staged::WorkError;
 
 /// Writes data to standard output; a reader that went away (`| head`) is no error.
 pub(crate) fn data(text: &str) -> anyhow::Result<()> {
@@ -62,6 +63,8 @@ pub(crate) fn error(error: &anyhow::Error) {
     } else if let Some(hint) =
         error.downcast_ref::<dcmjoin_objects::Error>().and_then(|error| error.kind.hint())
     {
+        talk(&format!("hint: {hint}"));
+    } else if let Some(hint) = error.downcast_ref::<WorkError>().and_then(WorkError::hint) {
         talk(&format!("hint: {hint}"));
     } else if let Some(hint) = campaign_hint(error) {
         talk(&format!("hint: {hint}"));

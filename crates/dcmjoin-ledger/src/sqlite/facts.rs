@@ -162,7 +162,8 @@ pub(super) fn fact(row: &Row<'_>) -> Result<Fact, Error> {
     let half: i64 = row.get(2)?;
     Ok(Fact {
         fingerprint: u128::from_be_bytes(row.get(0)?),
-        uid: SopInstanceUid::parse(row.get_ref(1)?.as_str().unwrap_or_default()).map_err(failed)?,
+        uid: SopInstanceUid::parse(row.get_ref(1)?.as_str().unwrap_or_default())
+            .map_err(|error| failed(&error))?,
         half: if half == Half::Metadata as i64 { Half::Metadata } else { Half::Image },
         archive: row.get(3)?,
         offset: unsigned(row.get(4)?),

@@ -95,7 +95,7 @@ impl Sqlite {
             change.commit()?;
             Ok(done)
         });
-        done.await.map_err(|_| failed("a task panicked"))?
+        done.await.map_err(|_| failed(&"a task panicked"))?
     }
 }
 
@@ -103,14 +103,14 @@ fn begin(connection: &mut Connection) -> Result<Transaction<'_>, Error> {
     Ok(connection.transaction_with_behavior(TransactionBehavior::Immediate)?)
 }
 
-fn failed(detail: impl ToString) -> Error {
+fn failed(detail: &impl ToString) -> Error {
     Error::Store { store: "sqlite", detail: detail.to_string() }
 }
 
 impl From<rusqlite::Error> for Error {
     /// Statements and codes only: bound values are not in the library's words.
     fn from(error: rusqlite::Error) -> Self {
-        failed(error)
+        failed(&error)
     }
 }
 

@@ -189,7 +189,7 @@ fn pairs(
     )?;
     for &partition in held {
         let mut rows = query.query([partition])?;
-        while found.len() < max as usize
+        while i64::try_from(found.len()).is_ok_and(|len| len < max)
             && let Some(row) = rows.next()?
         {
             let receipt: i64 = row.get(0)?;
@@ -221,6 +221,6 @@ fn smallest(
     let mut rows = query.query(params![campaign, key, uid, half as i64])?;
     match rows.next()? {
         Some(row) => fact(row),
-        None => Err(failed("a pair lacks a half")),
+        None => Err(failed(&"a pair lacks a half")),
     }
 }

@@ -138,13 +138,33 @@ impl Close<'_> {
             };
             self.conflict(same, candidate)?;
             if in_output && candidate.digest == claimed.digest {
-                return Ok(claimed.outcome);
+                return self.keep(&paired, claimed, &instance).await;
             }
             return self.replace(&paired, candidates, claimed, candidate, instance).await;
         }
         self.conflict(same, &candidates[0])?;
         self.reject_by_first(&paired, &candidates[0]).await?;
         Ok(Outcome::Rejected)
+    }
+
+    /// The winner was published. Where that was before this run, another worker may have written
+    /// another candidate over it since.
+    async fn keep(
+        &self,
+        paired: &Paired,
+        claimed: &Fact,
+        instance: &Instance,
+    ) -> Result<Outcome, RunError> {
+        let (publisher, header) = (&self.run.publisher, &paired.header);
+        if claimed.outcome == Outcome::Published
+            || publisher.standing(header, instance).await?.is_some()
+        {
+            return Ok(claimed.outcome);
+        }
+        match publisher.overwrite(header, instance).await? {
+            Published::Durable(outcome, _) => Ok(outcome),
+            Published::Rejected(rejection) => Err(RunError::Internal(rejection.to_string())),
+        }
     }
 
     /// A candidate can no longer be read, so nobody knows who wins: what the first image came to
@@ -171,7 +191,7 @@ impl Close<'_> {
     }
 
     async fn payload(&self, fact: &Fact) -> Result<Bytes, Rejection> {
-        read_again(&self.run.reading, &self.run.images[fact.archive as usize], fact).await
+        read_again(&self.run.reading, &self.run.images.get(fact.archive), fact).await
     }
 
     async fn assembled(&self, paired: &Paired, fact: &Fact) -> Result<Instance, Rejection> {

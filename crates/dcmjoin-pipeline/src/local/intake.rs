@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use bytes::Bytes;
 use dcmjoin_formats::compressed;
-use dcmjoin_formats::header::{HeaderOptions, Transcoder};
+use dcmjoin_formats::header::{Header, HeaderOptions, Transcoder};
 use dcmjoin_index::{Fact, FactRuns, Fingerprint, HeaderPlace, HeaderStore, Outcome, digest};
 use dcmjoin_model::{Half, Rejection, SopInstanceUid};
 use dcmjoin_objects::Object;
@@ -30,7 +30,7 @@ pub(super) struct Sealed {
     pub(super) conflicts: u64,
 }
 
-struct Intake {
+pub(super) struct Intake {
     run: Arc<Run>,
     store: HeaderStore,
     facts: FactRuns,
@@ -45,20 +45,33 @@ struct Stored {
 
 /// Reads all metadata archives; returns their headers, ready to be paired.
 pub(super) async fn read(run: &Arc<Run>) -> Result<(Arc<Headers>, Sealed), RunError> {
-    let store = HeaderStore::create(run.spill.path())?;
-    let intake = Arc::new(Intake { run: Arc::clone(run), store, facts: run.facts() });
-    run.each_archive(Half::Metadata, 0.., |number, archive| {
+    let intake = Intake::begin(run)?;
+    run.each_archive(Half::Metadata, run.order(Half::Metadata), |number, archive| {
         let intake = Arc::clone(&intake);
         async move { intake.archive(number, &archive).await }
     })
     .await?;
-    let intake = Arc::into_inner(intake)
-        .ok_or_else(|| RunError::Internal("an archive is still being read".to_owned()))?;
-    tokio::task::block_in_place(|| intake.seal())
+    Intake::seal(intake)
 }
 
 impl Intake {
-    async fn archive(&self, number: u32, archive: &Object) -> Result<Option<Finished>, RunError> {
+    pub(super) fn begin(run: &Arc<Run>) -> Result<Arc<Self>, RunError> {
+        let store = HeaderStore::create(run.spill.path())?;
+        Ok(Arc::new(Self { run: Arc::clone(run), store, facts: run.facts() }))
+    }
+
+    /// Merges the facts and seals the index; nobody may be reading an archive any more.
+    pub(super) fn seal(intake: Arc<Self>) -> Result<(Arc<Headers>, Sealed), RunError> {
+        let intake = Arc::into_inner(intake)
+            .ok_or_else(|| RunError::Internal("an archive is still being read".to_owned()))?;
+        tokio::task::block_in_place(|| intake.merge())
+    }
+
+    pub(super) async fn archive(
+        &self,
+        number: u32,
+        archive: &Object,
+    ) -> Result<Option<Finished>, RunError> {
         let run = &self.run;
         if let Some(known) = run.known(Half::Metadata, archive).await? {
             let is_taken = match run.config.only {
@@ -72,9 +85,13 @@ impl Intake {
         self.scan(number, archive).await
     }
 
-    async fn scan(&self, number: u32, archive: &Object) -> Result<Option<Finished>, RunError> {
+    pub(super) async fn scan(
+        &self,
+        number: u32,
+        archive: &Object,
+    ) -> Result<Option<Finished>, RunError> {
         let scan = self.run.scan(Half::Metadata);
-        let mut transcoder = self.transcoder();
+        let mut transcoder = self.run.transcoder();
 
         let mut scanner = scan.open(archive).await;
         let mut notes = Notes::begin(&self.run, Half::Metadata, number, scanner.is_compressed())?;
@@ -161,7 +178,7 @@ impl Intake {
             return Ok(false);
         }
         let mut notes = run.recall_notes(Half::Metadata, number, known)?;
-        let mut transcoder = self.transcoder();
+        let mut transcoder = self.run.transcoder();
         for row in known.reader.rows() {
             let row = row?;
             let lies = lies_of_row(run, Half::Metadata, number, &row);
@@ -186,14 +203,6 @@ impl Intake {
         Ok(true)
     }
 
-    fn transcoder(&self) -> Transcoder {
-        let config = &self.run.config;
-        Transcoder::new(HeaderOptions {
-            limits: config.limits.header,
-            strict_values: config.strict_values,
-        })
-    }
-
     /// Stores one header, or says why it cannot be.
     fn header(
         &self,
@@ -211,10 +220,7 @@ impl Intake {
         };
         let crc32c = crc32c::crc32c(&bytes);
         let bytes_max = self.run.config.limits.metadata_member_bytes_max;
-        let header = compressed::plain(bytes, bytes_max)
-            .and_then(|(document, _)| transcoder.transcode(&document))
-            .and_then(|header| same_uid(uid, &header).map(|()| header));
-        let header = match header {
+        let header = match transcoded(transcoder, uid, bytes, bytes_max) {
             Ok(header) => header,
             Err(rejection) => return Ok(Err(rejection)),
         };
@@ -231,7 +237,7 @@ impl Intake {
 
     /// Merges the facts: of each UID one header goes to the index, the one with the smallest
     /// digest. That rule knows neither the order of archives nor their names.
-    fn seal(self) -> Result<(Arc<Headers>, Sealed), RunError> {
+    fn merge(self) -> Result<(Arc<Headers>, Sealed), RunError> {
         let Self { run, store, facts } = self;
         let mut builder = run.index_for(facts.len())?;
         let mut groups = facts.into_groups()?;
@@ -250,6 +256,27 @@ impl Intake {
         }
         Ok((Arc::new(Headers { index: builder.seal()?, store }), sealed))
     }
+}
+
+impl Run {
+    pub(super) fn transcoder(&self) -> Transcoder {
+        Transcoder::new(HeaderOptions {
+            limits: self.config.limits.header,
+            strict_values: self.config.strict_values,
+        })
+    }
+}
+
+/// Returns the header of a member's bytes.
+pub(super) fn transcoded(
+    transcoder: &mut Transcoder,
+    uid: &SopInstanceUid,
+    bytes: Bytes,
+    bytes_max: u64,
+) -> Result<Header, Rejection> {
+    compressed::plain(bytes, bytes_max)
+        .and_then(|(document, _)| transcoder.transcode(&document))
+        .and_then(|header| same_uid(uid, &header).map(|()| header))
 }
 
 fn fact_at(uid: &SopInstanceUid, origin: Origin, place: HeaderPlace) -> Fact {
@@ -309,6 +336,6 @@ pub(super) fn conflict_row(
 
 /// Returns where a fact's half lies; its name is not kept.
 pub(super) fn lies_of(run: &Run, half: Half, fact: &Fact) -> Lies {
-    let archive = Arc::clone(run.archives(half)[fact.archive as usize].url());
+    let archive = run.archives(half).url(fact.archive);
     Lies { archive, member: None, offset: fact.offset, length: fact.length }
 }

@@ -10,13 +10,17 @@
 //! `close` accounts for everything and writes the marker. Scheduling, limits and the wish to stop
 //! are here; the steps know none of them.
 
+mod apart;
+mod archives;
 mod close;
 mod commit;
 mod intake;
 mod late;
 mod notes;
 mod recall;
+mod shard;
 mod stream;
+mod worker;
 
 use std::sync::{Arc, Mutex};
 use std::time::{Instant, SystemTime};
@@ -27,16 +31,21 @@ use dcmjoin_objects::{Object, Root, Stores};
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 
+pub use self::apart::{Apart, Assembled, HalfPlace};
+pub use self::shard::{Shard, ShardReport, shard};
+pub use self::worker::{HeaderWorker, ImageWorker, Scanned};
+
+use self::archives::Archives;
 use self::commit::Syncs;
 use crate::budget::{Budget, Members, UNIT_BYTES};
 use crate::catalog::{Catalog, Finished, Known};
 use crate::config::RunConfig;
 use crate::error::RunError;
-use crate::lock::Lock;
+use crate::lock::{LOCK_KEY, Lock};
 use crate::manifest;
 use crate::progress::{Phase, Progress, WarningTally};
 use crate::publish::Publisher;
-use crate::report::{Archives, IgnoredBySide, Report};
+use crate::report::{self, IgnoredBySide, Report};
 use crate::rows::{Lies, Rows};
 use crate::scan::{Place, Scan};
 use crate::source::{HELD_MAX, PLAIN_PIECE_BYTES, Reading};
@@ -68,10 +77,10 @@ pub async fn run_on(
     config: RunConfig,
     progress: Arc<Progress>,
 ) -> Result<(Report, Root), RunError> {
-    let run = Arc::new(Run::begin(stores, config, progress).await?);
+    let run = Arc::new(Run::begin(stores, config, Part::Whole, progress).await?);
     let lock = match run.config.dry_run {
         true => None,
-        false => Some(Lock::take(&run.output, &run.name).await?),
+        false => Some(Lock::take(&run.output, LOCK_KEY, &run.name).await?),
     };
     let finished = run.to_its_end(lock.as_ref(), stores).await;
     if let Some(lock) = lock {
@@ -89,8 +98,10 @@ struct Run {
     progress: Arc<Progress>,
     output: Root,
     publisher: Publisher,
-    metadata: Vec<Object>,
-    images: Vec<Object>,
+    metadata: Archives,
+    images: Archives,
+    /// Which archives of the sources are read, and in which order.
+    part: Part,
     spill: TempDir,
     reading: Reading,
     members: Members,
@@ -111,6 +122,12 @@ struct Memory {
     pieces_bytes: u64,
     range_bytes: u64,
     archives_at_once: usize,
+}
+
+/// Returns how many archives a configuration reads at once within its memory.
+#[must_use]
+pub fn archives_at_once(config: &RunConfig) -> usize {
+    Memory::of(config).archives_at_once
 }
 
 impl Memory {
@@ -145,27 +162,50 @@ struct Tallies {
     metadata: Side,
     images: Side,
     ignored: IgnoredBySide,
-    archives: Archives,
+    archives: report::Archives,
+}
+
+/// What of the sources a run is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    /// All of them, and it accounts for them at its end.
+    Whole,
+    /// A part of the images, for a run to come.
+    Shard(Shard),
+    /// What it is given one by one, for a run to come.
+    Given,
 }
 
 impl Run {
     async fn begin(
         stores: &Stores,
         config: RunConfig,
+        part: Part,
         progress: Arc<Progress>,
     ) -> Result<Self, RunError> {
         progress.begin(Phase::Manifest, 0, 0);
         let started = SystemTime::now();
         let output = stores.open(&config.output)?;
         let spill = spill_folder(&config)?;
-        let named = manifest::named_by_sources(stores, &config).await?;
-        let catalog = Catalog::of_run(stores, &output, &config, spill.path()).await?;
+        let named = match part {
+            Part::Given => Some([Vec::new(), Vec::new()]),
+            Part::Whole | Part::Shard(_) => manifest::named_by_sources(stores, &config).await?,
+        };
+        let catalog = match part {
+            Part::Whole => Catalog::of_run(stores, &output, &config, spill.path()).await?,
+            Part::Shard(_) | Part::Given => {
+                Some(Catalog::growing(&output, &output, &config, spill.path())?)
+            }
+        };
         let [metadata, images] = match (named, &catalog) {
             (Some(named), _) => named,
             (None, None) => return Err(RunError::Unknown),
             (None, Some(catalog)) => manifest::named_by_catalog(stores, &config, catalog).await?,
         };
-        let rows = || Rows::create(spill.path());
+        let rows = || match part {
+            Part::Whole => Rows::create(spill.path()),
+            Part::Shard(_) | Part::Given => Ok(Rows::none()),
+        };
         let rows = RunRows {
             published: rows()?,
             rejected: rows()?,
@@ -196,8 +236,9 @@ impl Run {
             output,
             catalog,
             syncs: Syncs::default(),
-            metadata,
-            images,
+            metadata: Archives::of(metadata),
+            images: Archives::of(images),
+            part,
             spill,
             rows,
             tallies: Mutex::default(),
@@ -230,10 +271,8 @@ impl Run {
         F: Future<Output = Result<Option<Finished>, RunError>> + Send + 'static,
     {
         let all = self.archives(half);
-        let archives: Vec<_> = numbers
-            .into_iter()
-            .map_while(|number| Some((number, all.get(number as usize)?)))
-            .collect();
+        let archives: Vec<_> =
+            numbers.into_iter().map(|number| (number, all.get(number))).collect();
         self.progress.begin_side(half, archives.iter().map(|(_, archive)| archive.size()));
         let (mut tasks, mut commits) = (JoinSet::new(), JoinSet::new());
         for (number, archive) in archives {
@@ -241,7 +280,7 @@ impl Run {
                 self.commit_next(&mut tasks, &mut commits).await?;
             }
             self.check_stop()?;
-            tasks.spawn(step(number, archive.clone()));
+            tasks.spawn(step(number, archive));
         }
         while !tasks.is_empty() {
             self.commit_next(&mut tasks, &mut commits).await?;
@@ -264,12 +303,32 @@ impl Run {
             joined(commits.join_next().await)?;
         }
         let run = Arc::clone(self);
-        commits.spawn(async move {
-            let Some(catalog) = &run.catalog else { return Ok(()) };
-            run.syncs.wait(&run.output).await?;
-            catalog.commit(finished).await
-        });
+        commits.spawn(async move { run.commit_archive(finished).await });
         Ok(())
+    }
+
+    /// Commits an archive, once all that it published is durable.
+    async fn commit_archive(&self, finished: Finished) -> Result<(), RunError> {
+        let Some(catalog) = &self.catalog else { return Ok(()) };
+        self.syncs.wait(&self.output).await?;
+        catalog.commit(finished).await
+    }
+
+    /// Returns the numbers of the archives of a side that are read, in their order: of a shard its
+    /// own first, and then, of the headers, those that others may have read by then.
+    fn order(&self, half: Half) -> Vec<u32> {
+        let all = 0..self.archives(half).len();
+        let Part::Shard(shard) = self.part else { return all.collect() };
+        let (mut order, others): (Vec<_>, Vec<_>) = all.partition(|&number| shard.has(number));
+        if half == Half::Metadata {
+            order.extend(others);
+        }
+        order
+    }
+
+    /// Returns whether this run accounts for all halves at its end.
+    fn keeps_books(&self) -> bool {
+        self.part == Part::Whole
     }
 
     /// Returns what the catalogue knows of an archive.
@@ -303,7 +362,7 @@ impl Run {
         }
     }
 
-    fn archives(&self, half: Half) -> &[Object] {
+    fn archives(&self, half: Half) -> &Archives {
         match half {
             Half::Metadata => &self.metadata,
             Half::Image => &self.images,
@@ -326,7 +385,7 @@ impl Run {
 
     fn lies(&self, half: Half, archive: u32, place: &Place) -> Lies {
         Lies {
-            archive: Arc::clone(self.archives(half)[archive as usize].url()),
+            archive: self.archives(half).url(archive),
             member: Some(place.name.clone()),
             offset: place.range.start,
             length: place.range.len(),
@@ -335,7 +394,7 @@ impl Run {
 }
 
 /// Returns what a task returned; a panic in it is a bug that ends the run.
-fn joined<T>(
+pub(crate) fn joined<T>(
     done: Option<Result<Result<T, RunError>, tokio::task::JoinError>>,
 ) -> Result<Option<T>, RunError> {
     match done {

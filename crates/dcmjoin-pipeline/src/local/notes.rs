@@ -33,8 +33,8 @@ impl Notes {
             true => run.catalog.as_ref(),
             false => None,
         };
-        let object = &run.archives(half)[archive as usize];
-        let draft = draft.map(|catalog| catalog.draft(half, object, is_compressed)).transpose()?;
+        let object = run.archives(half).get(archive);
+        let draft = draft.map(|catalog| catalog.draft(half, &object, is_compressed)).transpose()?;
         Ok(Self { draft: draft.map(Arc::new), ..Self::without_draft(half, archive) })
     }
 
@@ -149,7 +149,7 @@ impl Run {
         archive: u32,
         rejection: Rejection,
     ) -> Result<RejectedRow, RunError> {
-        let object = &self.archives(half)[archive as usize];
+        let object = self.archives(half).get(archive);
         let archive_url = Arc::clone(object.url());
         let lies = Lies { archive: archive_url, member: None, offset: 0, length: object.size() };
         let row = RejectedRow::of_half(half, Scope::Archive, None, lies, rejection);
@@ -188,7 +188,7 @@ impl Run {
         side.rejected += account.rejected;
         side.ignored += account.ignored.total();
         ignored.add(&account.ignored);
-        self.progress.archive_done(self.archives(half)[archive as usize].size());
+        self.progress.archive_done(self.archives(half).get(archive).size());
         tracing::info!(side = half.as_str(), archive, members = account.members, "archive done");
     }
 }

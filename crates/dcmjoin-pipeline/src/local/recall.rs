@@ -1,8 +1,8 @@
 //! Archives that the catalogue knows: what their rows say stands, and they are not read again.
 
 use std::collections::HashSet;
+use std::sync::PoisonError;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Arc, PoisonError};
 
 use bytes::Bytes;
 use dcmjoin_catalog::{Row, State};
@@ -91,8 +91,13 @@ impl Run {
             self.note_broken(half, archive, broken)?;
             notes.account.broken = Some(broken.clone());
         }
-        self.tallies.lock().unwrap_or_else(PoisonError::into_inner).archives.known += 1;
+        self.archive_known();
         Ok(notes)
+    }
+
+    /// Counts an archive that is not read.
+    pub(super) fn archive_known(&self) {
+        self.tallies.lock().unwrap_or_else(PoisonError::into_inner).archives.known += 1;
     }
 
     /// Accounts for a row that is not a half of this run.
@@ -288,7 +293,7 @@ fn is_wanted(only: Option<&HashSet<SopInstanceUid>>, uid: &SopInstanceUid) -> bo
 /// Returns where a row's half lies, for people.
 pub(super) fn lies_of_row(run: &Run, half: Half, archive: u32, row: &Row) -> Lies {
     Lies {
-        archive: Arc::clone(run.archives(half)[archive as usize].url()),
+        archive: run.archives(half).url(archive),
         member: None,
         offset: row.offset,
         length: row.length,

@@ -60,14 +60,8 @@ pub(super) struct Ended {
 
 /// Reads all image archives; returns a fact for each image.
 pub(super) async fn read(run: &Arc<Run>, headers: &Arc<Headers>) -> Result<FactRuns, RunError> {
-    let stream = Arc::new(Stream {
-        run: Arc::clone(run),
-        headers: Arc::clone(headers),
-        facts: run.facts(),
-        publishing: Arc::new(Semaphore::new(run.config.publishing_max.max(1))),
-        late: Mutex::default(),
-    });
-    run.each_archive(Half::Image, 0.., |number, archive| {
+    let stream = Stream::begin(run, headers);
+    run.each_archive(Half::Image, run.order(Half::Image), |number, archive| {
         let stream = Arc::clone(&stream);
         async move { stream.archive(number, &archive).await }
     })
@@ -85,12 +79,28 @@ pub(super) async fn read(run: &Arc<Run>, headers: &Arc<Headers>) -> Result<FactR
 }
 
 impl Stream {
+    pub(super) fn begin(run: &Arc<Run>, headers: &Arc<Headers>) -> Arc<Self> {
+        Arc::new(Self {
+            run: Arc::clone(run),
+            headers: Arc::clone(headers),
+            facts: run.facts(),
+            publishing: Arc::new(Semaphore::new(run.config.publishing_max.max(1))),
+            late: Mutex::default(),
+        })
+    }
+
     async fn archive(
         self: &Arc<Self>,
         number: u32,
         archive: &Object,
     ) -> Result<Option<Finished>, RunError> {
         match self.run.known(Half::Image, archive).await? {
+            // What came of it, the run that accounts for all of them asks the catalogue.
+            Some(known) if !self.run.keeps_books() && known.holds() => {
+                self.run.archive_done(Half::Image, number, &known.account);
+                self.run.archive_known();
+                Ok(None)
+            }
             Some(known) if self.run.recalls(&known) => {
                 self.recall(number, &known)?;
                 Ok(None)
@@ -99,7 +109,7 @@ impl Stream {
         }
     }
 
-    async fn scan(
+    pub(super) async fn scan(
         self: &Arc<Self>,
         number: u32,
         archive: &Object,
@@ -139,13 +149,16 @@ impl Stream {
         match self.headers.find(&uid)? {
             None => {
                 row.kind = Some(payload::look(&bytes, &self.run.config.limits.payload).kind);
-                fact.place = Record::Image(uid).append(&self.headers.store)?.0;
+                if self.run.keeps_books() {
+                    fact.place = Record::Image(uid).append(&self.headers.store)?.0;
+                }
                 self.run.progress.unpaired.fetch_add(1, Relaxed);
             }
             Some(paired) => {
                 fact.place = self.headers.index.place(paired.slot)?.0;
                 // Another image with this UID came first: the merge will tell whether they differ.
-                if self.headers.index.claim(paired.slot) {
+                // Workers know nothing of each other: there the conditional write tells.
+                if !self.run.keeps_books() || self.headers.index.claim(paired.slot) {
                     let lies = self.run.lies(Half::Image, archive, &member);
                     let ended = self.run.pair_and_publish(&paired, lies, bytes).await?;
                     fact.outcome = ended.outcome;
@@ -153,7 +166,9 @@ impl Stream {
                 }
             }
         }
-        self.facts.push(&fact)?;
+        if self.run.keeps_books() {
+            self.facts.push(&fact)?;
+        }
         draft.map_or(Ok(()), |draft| draft.push(row))
     }
 }
@@ -342,7 +357,7 @@ impl Run {
 
     pub(super) fn lies_of_header(&self, paired: &Paired) -> Lies {
         let origin = paired.origin;
-        let archive = Arc::clone(self.metadata[origin.archive as usize].url());
+        let archive = self.metadata.url(origin.archive);
         Lies { archive, member: None, offset: origin.offset, length: origin.length }
     }
 

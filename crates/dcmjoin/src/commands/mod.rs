@@ -4,6 +4,7 @@
 pub(crate) mod campaign;
 pub(crate) mod catalog;
 pub(crate) mod completions;
+pub(crate) mod dead_letters;
 pub(crate) mod demo;
 pub(crate) mod get;
 pub(crate) mod inspect;
@@ -12,6 +13,7 @@ pub(crate) mod plan;
 pub(crate) mod rehearse;
 pub(crate) mod run;
 pub(crate) mod synth;
+pub(crate) mod work;
 
 use std::sync::Arc;
 

@@ -32,4 +32,8 @@ mod run;
 #[cfg(test)]
 mod s3;
 #[cfg(test)]
+mod shard;
+#[cfg(test)]
 mod storm;
+#[cfg(test)]
+mod work;

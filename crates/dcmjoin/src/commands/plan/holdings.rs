@@ -91,7 +91,7 @@ impl Count {
         for source in sources {
             match source {
                 Source::Manifest(file) => self.manifest(file, prefix, &mut holding)?,
-                Source::Location(_) => {
+                Source::Location(_) | Source::Listed(_) => {
                     for bytes in listed(half, source)? {
                         holding.archives += 1;
                         holding.bytes = holding.bytes.saturating_add(bytes);

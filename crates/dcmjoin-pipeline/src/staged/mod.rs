@@ -1,0 +1,26 @@
+//! The staged runner: drives the steps as many workers that share a task store.
+//!
+//! ```text
+//! tasks ─ metadata archives ─ HeaderWorker ─ packs, catalogue ─┐  (order of stages: all of them)
+//!         image archives ──── ImageWorker ──────────────── pair ─ assemble ─ publish, catalogue
+//!         close ───────────── local::run over what is committed: books, report, marker
+//! ```
+//!
+//! Workers do not talk to each other. What one leaves for the others is an archive's file in the
+//! catalogue; what they share is who does what: a [`TaskStore`]. An archive that two workers scan
+//! gives the same objects, so a task that is delivered twice costs time and nothing else.
+//!
+//! [`mod@work`] claims and beats, `session` holds what is needed for the tasks in hand, [`assemble`] pairs
+//! what came late, by the facts of a fact log.
+//!
+//! [`TaskStore`]: dcmjoin_ledger::TaskStore
+
+pub mod assemble;
+mod session;
+pub mod settings;
+pub mod work;
+
+pub use assemble::Late;
+pub use settings::CampaignSettings;
+pub use settings::add;
+pub use work::{Drain, WorkConfig, WorkError, Worked, work, worker_name};

@@ -1,0 +1,220 @@
+//! `dcmjoin work`: one of many workers, and what they share.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use dcmjoin_ledger::tasks::{Depth, Stage};
+use dcmjoin_ledger::{FactLog, Sqlite, TaskStore};
+use dcmjoin_objects::{Location, Stores};
+use dcmjoin_pipeline::staged::{self, Drain, WorkConfig, Worked};
+use dcmjoin_pipeline::{Progress, RunConfig};
+use serde_json::{Value, json};
+
+use crate::cli::{AddArgs, Talk, WorkArgs, WorkCommand, WorkerArgs};
+use crate::commands::run::refuse_fail;
+use crate::exit::Exit;
+use crate::summary::summary;
+use crate::text;
+use crate::watch::Watch;
+
+/// What a worker does.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Scan,
+    Assemble,
+    All,
+}
+
+/// Does a part of the work, or says where it stands.
+pub(crate) fn run(args: WorkArgs, talk: &Talk) -> anyhow::Result<Exit> {
+    let store = Store::open(&args.tasks)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        match args.command {
+            WorkCommand::Add(args) => add(&store, args, talk).await,
+            WorkCommand::Scan(args) => work(&store, Part::Scan, &args, talk).await,
+            WorkCommand::Assemble(args) => work(&store, Part::Assemble, &args, talk).await,
+            WorkCommand::All(args) => work(&store, Part::All, &args, talk).await,
+            WorkCommand::Status => status(&store, talk).await,
+        }
+    })
+}
+
+/// What workers share.
+pub(crate) struct Store {
+    pub(crate) tasks: Arc<dyn TaskStore>,
+    facts: Arc<dyn FactLog>,
+}
+
+impl Store {
+    /// Opens what `--tasks` names.
+    pub(crate) fn open(place: &str) -> anyhow::Result<Self> {
+        if let Some((scheme, _)) = place.split_once("://") {
+            // What follows may hold a password.
+            anyhow::bail!("expected a file as task store, got {scheme}://");
+        }
+        let sqlite = Sqlite::open(Path::new(place)).with_context(|| format!("open {place}"))?;
+        Ok(Self { tasks: Arc::new(sqlite.clone()), facts: Arc::new(sqlite) })
+    }
+}
+
+async fn add(store: &Store, args: AddArgs, talk: &Talk) -> anyhow::Result<Exit> {
+    let mut config = RunConfig::new(args.metadata, args.images, args.output);
+    config.layout = args.layout;
+    config.if_exists = args.if_exists.into();
+    config.strict_values = args.strict_values;
+    refuse_fail(&config)?;
+    anyhow::ensure!(config.output != Location::Memory, "expected an output that workers share");
+    let stores = Stores::default();
+    let tasks = &*store.tasks;
+    let added = staged::add(&stores, tasks, &args.campaign, args.priority, &config).await?;
+    if talk.json {
+        text::data(&format!("{}\n", json!({"campaign": args.campaign.as_str(), "added": added})))?;
+    } else if !talk.quiet {
+        let added = text::count(added);
+        text::data(&format!("campaign {}: {added} archives added\n", args.campaign))?;
+    }
+    Ok(Exit::Complete)
+}
+
+async fn work(store: &Store, part: Part, args: &WorkerArgs, talk: &Talk) -> anyhow::Result<Exit> {
+    // The sources and the output are the campaign's own.
+    let mut machine = RunConfig::new(Vec::new(), Vec::new(), Location::Memory);
+    machine.publishing_max = 0;
+    args.resources.apply(&mut machine);
+    let config = WorkConfig {
+        worker: staged::worker_name(),
+        stages: match part {
+            Part::Scan => vec![Stage::Metadata, Stage::Images],
+            Part::Assemble => Vec::new(),
+            Part::All => Stage::ALL.to_vec(),
+        },
+        assembles: part != Part::Scan && !args.no_facts,
+        campaign: args.campaign.clone(),
+        waits: args.wait,
+        lease: Duration::from_secs(args.lease),
+        drain: Duration::from_secs(args.drain),
+        machine,
+    };
+    let (progress, drain) = (Arc::new(Progress::default()), Drain::default());
+    let stopping = tokio::spawn(drain_on_signal(drain.clone()));
+    let facts = (!args.no_facts).then(|| Arc::clone(&store.facts));
+    let stores = Arc::new(Stores::default());
+    let worked = {
+        let _watch = Watch::begin(&progress, talk.quiet || talk.json);
+        let tasks = Arc::clone(&store.tasks);
+        staged::work(&stores, tasks, facts, config, Arc::clone(&progress), drain.clone()).await
+    };
+    stopping.abort();
+    told(&worked?, args, &drain, talk)
+}
+
+async fn drain_on_signal(drain: Drain) {
+    super::signal().await;
+    text::talk("finishing the archives in hand; once more to stop at once");
+    drain.ask();
+    super::signal().await;
+    std::process::exit(Exit::Stopped as i32);
+}
+
+fn told(worked: &Worked, args: &WorkerArgs, drain: &Drain, talk: &Talk) -> anyhow::Result<Exit> {
+    if let (Some(file), Some(report)) = (&args.report, worked.reports.last()) {
+        let json = serde_json::to_string_pretty(report)?;
+        std::fs::write(file, json).with_context(|| format!("write {}", file.display()))?;
+    }
+    if talk.json {
+        let told = json!({
+            "schema": "dcmjoin.worked/1",
+            "archives": worked.archives,
+            "failed": worked.failed,
+            "lost": worked.lost,
+            "late_in_output": worked.late.in_output,
+            "late_left": worked.late.left,
+            "reports": worked.reports,
+        });
+        text::data(&format!("{}\n", serde_json::to_string_pretty(&told)?))?;
+    } else if !talk.quiet {
+        let (archives, failed) = (text::count(worked.archives), text::count(worked.failed));
+        let late = text::count(worked.late.in_output);
+        let lost = text::count(worked.lost);
+        text::data(&format!(
+            "{archives} archives scanned, {failed} attempts failed, {lost} tasks lost, \
+             {late} late pairs published\n"
+        ))?;
+        worked.reports.iter().try_for_each(|report| text::data(&summary(report)))?;
+    }
+    let unreadable = worked.reports.iter().any(|report| report.archives.unreadable > 0);
+    Ok(match (drain.is_asked(), unreadable) {
+        (true, _) => Exit::Stopped,
+        (false, true) => Exit::Failure,
+        (false, false) => Exit::Complete,
+    })
+}
+
+async fn status(store: &Store, talk: &Talk) -> anyhow::Result<Exit> {
+    let mut depths = Vec::new();
+    for depth in store.tasks.depths().await? {
+        depths.push((depth.clone(), pace(&depth)));
+    }
+    if talk.json {
+        let stages: Vec<Value> = depths.iter().map(as_json).collect();
+        let told = json!({"schema": "dcmjoin.work-status/1", "stages": stages});
+        text::data(&format!("{}\n", serde_json::to_string_pretty(&told)?))?;
+    } else if !talk.quiet {
+        depths.iter().try_for_each(|depth| text::data(&in_words(depth)))?;
+    }
+    Ok(Exit::Complete)
+}
+
+/// Bytes a second so far, and the seconds that the rest takes at that pace.
+type Pace = Option<(f64, f64)>;
+
+#[expect(clippy::cast_precision_loss, reason = "a forecast for people")]
+fn pace(depth: &Depth) -> Pace {
+    let (from, to) = depth.from_to?;
+    let bytes_per_sec = depth.done.bytes as f64 / to.saturating_sub(from).max(1) as f64;
+    let left = (depth.waiting.bytes + depth.claimed.bytes) as f64;
+    (bytes_per_sec > 0.0).then_some((bytes_per_sec, left / bytes_per_sec))
+}
+
+fn as_json((depth, pace): &(Depth, Pace)) -> Value {
+    json!({
+        "campaign": depth.campaign.as_str(),
+        "stage": depth.stage.as_str(),
+        "waiting": depth.waiting.tasks,
+        "claimed": depth.claimed.tasks,
+        "done": depth.done.tasks,
+        "dead": depth.dead.tasks,
+        "bytes_left": depth.waiting.bytes + depth.claimed.bytes,
+        "bytes_done": depth.done.bytes,
+        "bytes_per_sec": pace.map(|(rate, _)| rate),
+        "seconds_left": pace.map(|(_, left)| left),
+    })
+}
+
+fn in_words((depth, pace): &(Depth, Pace)) -> String {
+    let mut words = format!("{} {}:", depth.campaign, depth.stage.as_str());
+    let amounts = [
+        ("waiting", depth.waiting),
+        ("claimed", depth.claimed),
+        ("done", depth.done),
+        ("dead", depth.dead),
+    ];
+    for (word, amount) in amounts {
+        if amount.tasks > 0 {
+            let size = text::size(amount.bytes);
+            words.push_str(&format!(" {} {word} ({size})", text::count(amount.tasks)));
+        }
+    }
+    if let Some((rate, left)) = pace
+        && *left > 0.0
+    {
+        #[expect(clippy::cast_sign_loss, reason = "a rate is not negative")]
+        let rate = text::size(*rate as u64);
+        words.push_str(&format!(", {rate}/s, {} left", text::duration(*left)));
+    }
+    words.push('\n');
+    words
+}
