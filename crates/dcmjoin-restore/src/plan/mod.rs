@@ -7,6 +7,7 @@
 //! - [`assume`]: the figures that are assumed, each with its name and reason;
 //! - [`work`]: how much each way of running reads, writes and asks for, and how long that takes;
 //! - [`bill`]: what that costs, line by line;
+//! - [`course`]: when each wave is asked for, read and gone, where the hour is known;
 //! - [`advice`]: which to choose, and why;
 //! - [`chart`]: the plan as a picture.
 //!
@@ -17,6 +18,7 @@ pub mod advice;
 pub mod assume;
 pub mod bill;
 pub mod chart;
+pub mod course;
 mod question;
 mod rows;
 pub mod work;

@@ -26,6 +26,8 @@ mod kill;
 #[cfg(test)]
 mod plan;
 #[cfg(test)]
+mod rehearse;
+#[cfg(test)]
 mod resume;
 #[cfg(test)]
 mod run;

@@ -268,6 +268,7 @@ fn the_demo_ends_with_commands_that_work() {
         crate::archive::dcmjoin(&["demo", "--instances", "60", "--dir", &place.text("demo")]);
     let said = String::from_utf8_lossy(&done.stderr).into_owned();
     assert!(done.status.success(), "{said}");
+    assert!(said.contains("archives in 4 waves") && said.contains("The forecast holds"), "{said}");
     let inspect = said.lines().find(|line| line.contains(" inspect ")).unwrap();
     let file = inspect.split_whitespace().last().unwrap();
     let looked = crate::archive::dcmjoin(&["inspect", file]);
