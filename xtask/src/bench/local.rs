@@ -2,7 +2,8 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::time::Instant;
 
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
@@ -11,6 +12,7 @@ use super::data::{Bench, TMPFS};
 use super::machine::cores;
 use super::measure::{self, Measured};
 use super::record::Book;
+use crate::steps::check;
 
 /// Large enough that starting and ending count little, small enough for memory.
 const INSTANCES: u64 = 30_000;
@@ -43,6 +45,10 @@ fn against_peers(bench: &Bench<'_>, name: &'static str, book: &mut Book) -> Resu
         let row = join(bench, &data, &out, None, &[])?;
         book.add(name, "dcmjoin", repeat, row);
         fs::write(&list, listed(&out)?).context("write the list of files")?;
+        let out = bench.fresh()?;
+        let row = join(bench, &data, &out, None, &["--dry-run"])?;
+        book.add(name, "dry-run", repeat, row);
+        book.add(name, "cat", repeat, cat(&data, &bench.fresh()?)?);
         for (variant, syncs) in [("plain", false), ("plain-synced", true)] {
             let out = bench.fresh()?;
             let words = ["files", text(&list)?, text(&out)?, &threads];
@@ -56,6 +62,20 @@ fn against_peers(bench: &Bench<'_>, name: &'static str, book: &mut Book) -> Resu
         book.add(name, "reference", repeat, row);
     }
     bench.clear_outputs()
+}
+
+/// Copies all archives into one file, and syncs it: what an output of a few large files could cost
+/// at the least.
+fn cat(data: &Path, out: &Path) -> Result<Value> {
+    let script = r#"cat "$0"/metadata/* "$0"/images/* > "$1/all" && sync -f "$1""#;
+    let measured = measure::run(Command::new("sh").arg("-c").arg(script).arg(data).arg(out))?;
+    let bytes = fs::metadata(out.join("all")).context("look at the copy")?.len();
+    Ok(json!({
+        "seconds": measured.seconds,
+        "instances": INSTANCES,
+        "bytes": bytes,
+        "rss_bytes": measured.rss_bytes,
+    }))
 }
 
 fn plain(bench: &Bench<'_>, words: &[&str], out: &Path, syncs: bool) -> Result<Value> {
@@ -93,6 +113,51 @@ pub(crate) fn memory(bench: &Bench<'_>, book: &mut Book) -> Result<()> {
         }
     }
     bench.clear_outputs()
+}
+
+/// One run, and the same job by workers that share a task store: one worker on all processors, one
+/// on one, and two on one each.
+pub(crate) fn staged(bench: &Bench<'_>, book: &mut Book) -> Result<()> {
+    let data = bench.synth(INSTANCES, &[])?;
+    for repeat in bench.repeats() {
+        let row = join(bench, &data, &bench.fresh()?, None, &[])?;
+        book.add("staged", "run", repeat, row);
+        for (variant, processors) in
+            [("worker", &["0,1"][..]), ("worker-alone", &["0"]), ("two-workers", &["0", "1"])]
+        {
+            let row = work(bench, &data, processors)?;
+            book.add("staged", variant, repeat, row);
+        }
+    }
+    bench.clear_outputs()
+}
+
+/// Does the job by one worker for each word of processors, from their start to the end of the last.
+fn work(bench: &Bench<'_>, data: &Path, processors: &[&str]) -> Result<Value> {
+    let out = bench.fresh()?;
+    let tasks = out.join("tasks.db");
+    let mut add = bench.dcmjoin();
+    add.args(["work", "add", "--tasks"]).arg(&tasks);
+    add.arg("--metadata").arg(data.join("metadata")).arg("--images").arg(data.join("images"));
+    check(add.arg("--output").arg(out.join("output")))?;
+    let report = out.join("report.json");
+    let program = bench.dcmjoin();
+    let began = Instant::now();
+    let mut workers = Vec::new();
+    for processors in processors {
+        let mut command = Command::new("taskset");
+        command.args(["-c", processors]).arg(program.get_program()).args(program.get_args());
+        command.args(["work", "all", "--tasks"]).arg(&tasks).arg("--spill").arg(bench.work());
+        command.arg("--report").arg(&report).stdout(Stdio::null());
+        workers.push(command.spawn().context("start a worker")?);
+    }
+    for mut worker in workers {
+        anyhow::ensure!(worker.wait().context("wait for a worker")?.success(), "a worker failed");
+    }
+    let seconds = began.elapsed().as_secs_f64();
+    let report: Value = serde_json::from_slice(&fs::read(&report).context("read the report")?)
+        .context("read the report")?;
+    Ok(json!({"seconds": seconds, "instances": report["instances"]}))
 }
 
 fn join(

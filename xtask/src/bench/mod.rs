@@ -35,12 +35,14 @@ struct Entry {
 
 const ENTRIES: &[Entry] = &[
     Entry { name: "header", about: "DICOM JSON to data set, against peers", run: parts::header },
+    Entry { name: "large-header", about: "the same of 48 kB", run: parts::large_header },
     Entry { name: "tar", about: "the tar parser against the tar crate", run: parts::tar },
     Entry { name: "index", about: "the index in memory: bytes and probes", run: parts::index },
     Entry { name: "pairing", about: "pairs from UIDs, and memory", run: parts::pairing },
     Entry { name: "folders", about: "folder to folder, against peers", run: local::folders },
     Entry { name: "tmpfs", about: "the same on tmpfs", run: local::tmpfs },
     Entry { name: "scaling", about: "one thread and two", run: local::scaling },
+    Entry { name: "staged", about: "workers against one run", run: local::staged },
     Entry { name: "memory", about: "a whole run's peak memory", run: local::memory },
     Entry { name: "s3", about: "S3 to S3, against rclone", run: store::s3 },
     Entry { name: "requests", about: "GETs against bytes read", run: store::requests },
@@ -83,7 +85,7 @@ impl Options {
 }
 
 fn list() -> String {
-    let lines = ENTRIES.iter().map(|entry| format!("{:<9} {}", entry.name, entry.about));
+    let lines = ENTRIES.iter().map(|entry| format!("{:<12} {}", entry.name, entry.about));
     lines.collect::<Vec<_>>().join("\n") + "\n"
 }
 

@@ -1,6 +1,7 @@
 //! Parts by themselves: header, tar, index, pairing.
 
 use std::fs;
+use std::path::Path;
 
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
@@ -14,19 +15,42 @@ use super::record::Book;
 const HEADER_SECONDS: &str = "1.5";
 /// A real header, of the repository's test data.
 const DOCUMENT: &str = "testdata/sample/sample.json";
+/// The Per-frame Functional Groups Sequence, and how many items it gets.
+const ITEMS_TAG: &str = "52009230";
+const ITEMS: usize = 2;
 const SIZES: &[u64] = &[1_000_000, 10_000_000];
 
+/// A header as single-frame images have it.
 pub(crate) fn header(bench: &Bench<'_>, book: &mut Book) -> Result<()> {
-    let document = bench.context.root.join(DOCUMENT);
-    let document = text(&document)?;
+    converted(bench, book, "header", &bench.context.root.join(DOCUMENT))
+}
+
+/// A header as enhanced multi-frame images have it: of some 48 kB, most of it in items.
+pub(crate) fn large_header(bench: &Bench<'_>, book: &mut Book) -> Result<()> {
+    let document = fs::read(bench.context.root.join(DOCUMENT)).context("read the document")?;
+    let mut header: Value = serde_json::from_slice(&document).context("read the document")?;
+    let item = header.clone();
+    header[ITEMS_TAG] = json!({"vr": "SQ", "Value": vec![item; ITEMS]});
+    let large = bench.work().join("header-48k.json");
+    fs::write(&large, header.to_string()).context("write the large document")?;
+    converted(bench, book, "large-header", &large)
+}
+
+fn converted(
+    bench: &Bench<'_>,
+    book: &mut Book,
+    name: &'static str,
+    document: &Path,
+) -> Result<()> {
+    let document = text(document)?;
     for repeat in bench.repeats() {
         for variant in ["ours", "dicom-rs"] {
             let words = ["header", variant, document, HEADER_SECONDS];
-            book.add("header", variant, repeat, measure::json(&mut bench.peers(&words))?);
+            book.add(name, variant, repeat, measure::json(&mut bench.peers(&words))?);
         }
         let mut pydicom = bench.python("header.py")?;
         let row = measure::json(pydicom.args([document, HEADER_SECONDS]))?;
-        book.add("header", "pydicom", repeat, row);
+        book.add(name, "pydicom", repeat, row);
     }
     Ok(())
 }
@@ -46,7 +70,7 @@ pub(crate) fn tar(bench: &Bench<'_>, book: &mut Book) -> Result<()> {
 }
 
 /// Makes one archive of several: all their bytes but the zero blocks at their ends.
-fn join_archives(folder: &std::path::Path, to: &std::path::Path) -> Result<()> {
+fn join_archives(folder: &Path, to: &Path) -> Result<()> {
     let mut files: Vec<_> = fs::read_dir(folder)
         .context("list the archives")?
         .map(|entry| entry.map(|entry| entry.path()))

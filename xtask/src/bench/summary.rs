@@ -67,6 +67,20 @@ const TARGETS: &[Target] = &[
         met: |found| found.median >= 0.8,
     },
     Target {
+        what: "on tmpfs, all but writing (`--dry-run`), against the Python reference",
+        goal: "none",
+        unit: "x",
+        values: |book| book.ratios("tmpfs", "dry-run", "reference"),
+        met: |_| true,
+    },
+    Target {
+        what: "on a disk, all but writing (`--dry-run`), against `cat` of the input to one file",
+        goal: "none",
+        unit: "x",
+        values: |book| book.ratios("folders", "dry-run", "cat"),
+        met: |_| true,
+    },
+    Target {
         what: "S3 to S3, against rclone copying as many bytes and objects",
         goal: ">= 1.0",
         unit: "x",
@@ -85,6 +99,20 @@ const TARGETS: &[Target] = &[
         goal: ">= 4",
         unit: "x",
         values: |book| book.ratios("header", "ours", "dicom-rs"),
+        met: |found| found.median >= 4.0,
+    },
+    Target {
+        what: "the same with a header of 48 kB, against pydicom",
+        goal: ">= 200",
+        unit: "x",
+        values: |book| book.ratios("large-header", "ours", "pydicom"),
+        met: |found| found.median >= 200.0,
+    },
+    Target {
+        what: "the same with a header of 48 kB, against dicom-json and dicom-object",
+        goal: ">= 4",
+        unit: "x",
+        values: |book| book.ratios("large-header", "ours", "dicom-rs"),
         met: |found| found.median >= 4.0,
     },
     Target {
@@ -149,6 +177,20 @@ const TARGETS: &[Target] = &[
         unit: "x",
         values: |book| book.values("requests", "dcmjoin", "gets_of_bytes"),
         met: |found| found.median <= 1.01,
+    },
+    Target {
+        what: "one worker with a task store, against `dcmjoin run`",
+        goal: ">= 0.80",
+        unit: "x",
+        values: |book| book.ratios("staged", "worker", "run"),
+        met: |found| found.median >= 0.8,
+    },
+    Target {
+        what: "two workers on a processor each, against one such",
+        goal: ">= 1.6",
+        unit: "x",
+        values: |book| book.ratios("staged", "two-workers", "worker-alone"),
+        met: |found| found.median >= 1.6,
     },
     Target {
         what: "two processors over one",

@@ -1,7 +1,7 @@
 //! Tasks and facts in one `SQLite` file: for workers of one machine, without a server.
 //!
 //! Write-ahead log, synchronous: what is acknowledged is on the device. Each call is one short
-//! transaction; writers wait for each other for at most [`BUSY`]. Times are the machine's clock
+//! transaction; writers wait for each other for at most `BUSY`. Times are the machine's clock
 //! in milliseconds since 1970.
 
 mod facts;
