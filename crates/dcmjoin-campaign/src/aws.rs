@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use dcmjoin_objects::Keys;
 use dcmjoin_restore::answer::Answer;
 use dcmjoin_restore::class::StorageClass;
 use dcmjoin_restore::moment::{Moment, ServerClock};
@@ -73,20 +74,19 @@ struct Reply {
     restore: Option<String>,
     class: Option<String>,
     archive: Option<String>,
+    /// What the headers say: the answer to HEAD has a length and no body.
+    length: Option<u64>,
     body: String,
     at: Moment,
 }
 
-/// Returns what the process's environment says: `AWS_ACCESS_KEY_ID` and its companions.
+/// Returns what the process's environment says (`AWS_ACCESS_KEY_ID` and its companions), else the
+/// profile in `~/.aws`, whose file is read anew for each request: it may be replaced at any time.
 #[must_use]
 pub fn from_environment() -> Provider {
-    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-    Arc::new(move || {
-        Some(Credentials {
-            access_key: variable("AWS_ACCESS_KEY_ID")?,
-            secret_key: variable("AWS_SECRET_ACCESS_KEY")?,
-            session_token: variable("AWS_SESSION_TOKEN"),
-        })
+    Arc::new(|| {
+        let Keys { id, secret, token } = Keys::now()?;
+        Some(Credentials { access_key: id, secret_key: secret, session_token: token })
     })
 }
 
@@ -217,6 +217,11 @@ impl Aws {
 
     /// Looks at one object; `None` where that gives no answer to go by.
     pub async fn head(&self, place: &Place) -> Option<Sighting> {
+        self.head_whole(place).await.map(|(sighting, _)| sighting)
+    }
+
+    /// As [`Aws::head`], with the object's length.
+    pub(crate) async fn head_whole(&self, place: &Place) -> Option<(Sighting, u64)> {
         self.requests.heads.fetch_add(1, Ordering::Relaxed);
         let query: Vec<String> = version(place).into_iter().collect();
         let reply = self.s3("HEAD", &path(place), &query, &[], Vec::new()).await.ok()?;
@@ -226,7 +231,7 @@ impl Aws {
         let class = StorageClass::from_aws(reply.class.as_deref().unwrap_or_default()).ok()?;
         let status = reply.restore.as_deref().map(RestoreStatus::parse_header).transpose().ok()?;
         let class = class.with_archive_status(reply.archive.as_deref());
-        Some(Sighting { class, status, at: reply.at })
+        Some((Sighting { class, status, at: reply.at }, reply.length?))
     }
 
     /// Receives up to ten messages, waiting up to so many seconds for the first one.
@@ -281,8 +286,7 @@ impl Aws {
         if reply.status == 200 {
             return Ok(value);
         }
-        let code = value["__type"].as_str().unwrap_or_default();
-        Err(refused(code.rsplit('#').next().unwrap_or_default()))
+        Err(refused(&queue_code(&reply.body)))
     }
 
     async fn s3(
@@ -297,6 +301,8 @@ impl Aws {
         self.send(&call, query, headers, body).await
     }
 
+    /// Makes a call; once more at once where it was signed by a clock that is off, or with keys that
+    /// have been replaced since.
     async fn send(
         &self,
         call: &Call<'_>,
@@ -304,8 +310,36 @@ impl Aws {
         headers: &[(&'static str, String)],
         body: Vec<u8>,
     ) -> Result<Reply, Error> {
-        let failed = |detail: &str| service("reach the service", detail);
-        let credentials = (self.provider)().ok_or_else(|| failed("there are no credentials"))?;
+        let keys = || (self.provider)().ok_or_else(|| failed("there are no credentials"));
+        let (by, skewed) = (keys()?, self.skewed.load(Ordering::Relaxed));
+        let reply = self.send_once(call, query, headers, body.clone(), &by).await?;
+        if reply.status < 400 {
+            return Ok(reply);
+        }
+        let code = match call.service {
+            "s3" => listing::code(&reply.body),
+            _ => queue_code(&reply.body),
+        };
+        let with = match Answer::of(reply.status, &code) {
+            // The answer has told the time.
+            _ if code == SKEWED && !skewed => Some(by),
+            Answer::CredentialsExpired => Some(keys()?).filter(|now| *now != by),
+            _ => None,
+        };
+        match with {
+            Some(with) => self.send_once(call, query, headers, body, &with).await,
+            None => Ok(reply),
+        }
+    }
+
+    async fn send_once(
+        &self,
+        call: &Call<'_>,
+        query: &[String],
+        headers: &[(&'static str, String)],
+        body: Vec<u8>,
+        credentials: &Credentials,
+    ) -> Result<Reply, Error> {
         let mark = if query.is_empty() { "" } else { "?" };
         let url = format!("{}{}{mark}{}", call.endpoint, call.path, query.join("&"));
         let url = reqwest::Url::parse(&url).map_err(|_| failed("the endpoint is no URL"))?;
@@ -327,7 +361,7 @@ impl Aws {
         let skewed = self.skewed.load(Ordering::Relaxed);
         let signed_at = if skewed { self.now() } else { local_time() };
         let mut request = self.http.request(method, url);
-        for (name, value) in unsigned.sign(&credentials, signed_at) {
+        for (name, value) in unsigned.sign(credentials, signed_at) {
             request = request.header(name, value);
         }
         let local = (self.local)();
@@ -346,9 +380,9 @@ impl Aws {
         }
         let (restore, class) = (header("x-amz-restore"), header("x-amz-storage-class"));
         let archive = header("x-amz-archive-status");
+        let length = header("content-length").and_then(|length| length.parse().ok());
         let status = response.status().as_u16();
-        let long = response.content_length().is_some_and(|length| length > ANSWER_BYTES_MAX as u64);
-        if long {
+        if response.content_length().is_some_and(|length| length > ANSWER_BYTES_MAX as u64) {
             return Err(service("reach the service", "its answer is too long"));
         }
         let body = response.text().await;
@@ -356,8 +390,20 @@ impl Aws {
         if listing::code(&body) == SKEWED {
             self.skewed.store(true, Ordering::Relaxed);
         }
-        Ok(Reply { status, restore, class, archive, body, at: date.unwrap_or_else(|| self.now()) })
+        let at = date.unwrap_or_else(|| self.now());
+        Ok(Reply { status, restore, class, archive, length, body, at })
     }
+}
+
+fn failed(detail: &str) -> Error {
+    service("reach the service", detail)
+}
+
+/// Returns the code of a refusal of SQS; empty where there is none.
+fn queue_code(body: &str) -> String {
+    let value: Value = serde_json::from_str(body).unwrap_or_default();
+    let kind = value["__type"].as_str().unwrap_or_default();
+    kind.rsplit('#').next().unwrap_or_default().to_owned()
 }
 
 struct Call<'a> {

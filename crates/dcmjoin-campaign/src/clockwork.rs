@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use dcmjoin_restore::moment::Moment;
 use tokio::sync::watch;
 
-/// The longest wait: a pause or a stop that a person asks for is seen by then.
+/// The longest wait, where nobody says: a pause that a person asks for is seen by then.
 const WAIT_MAX: Duration = Duration::from_secs(20);
 const WAIT_MIN: Duration = Duration::from_secs(1);
 
@@ -25,14 +25,24 @@ pub trait Clockwork: Send + Sync {
 }
 
 /// The world's own time.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct RealTime;
+#[derive(Debug, Clone, Copy)]
+pub struct RealTime {
+    /// The longest wait; the queue is asked at least that often.
+    pub wait_max: Duration,
+}
+
+impl Default for RealTime {
+    fn default() -> Self {
+        Self { wait_max: WAIT_MAX }
+    }
+}
 
 #[async_trait]
 impl Clockwork for RealTime {
     async fn wait(&self, now: Moment, wake: Option<Moment>, scan: Option<ScanEnd>) {
-        let until = wake.map_or(WAIT_MAX, |wake| Duration::from_secs(now.secs_until(wake)));
-        let sleep = tokio::time::sleep(until.clamp(WAIT_MIN, WAIT_MAX));
+        let longest = self.wait_max.max(WAIT_MIN);
+        let until = wake.map_or(longest, |wake| Duration::from_secs(now.secs_until(wake)));
+        let sleep = tokio::time::sleep(until.clamp(WAIT_MIN, longest));
         match scan {
             None => sleep.await,
             Some(mut scan) => tokio::select! {

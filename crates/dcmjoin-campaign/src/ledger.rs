@@ -5,11 +5,12 @@
 //! refused with [`Error::Fenced`]. Leases are judged by the database's clock alone.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use dcmjoin_model::Half;
 use dcmjoin_restore::moment::Moment;
 use dcmjoin_restore::spend::SpendMeter;
-use dcmjoin_restore::task::Task;
+use dcmjoin_restore::task::{State, Task};
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
@@ -53,10 +54,32 @@ pub struct Archive {
     pub task: Task,
 }
 
+impl Archive {
+    /// Returns whether a call, a look or a scan is on its way ([`Select::Open`]).
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        let task = &self.task;
+        task.call.is_some_and(|call| call.again.is_none())
+            || task.look.is_some_and(|look| look.asked)
+            || matches!(task.state, State::Scanning { .. })
+    }
+
+    /// Returns the code of what it was given up for.
+    #[must_use]
+    pub fn failure(&self) -> Option<&'static str> {
+        match self.task.state {
+            State::Failed { failure } => Some(failure.code()),
+            _ => None,
+        }
+    }
+}
+
 /// Whether a campaign goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Mode {
+    /// Its archives are still being found; where that did not come to its end, it is made anew.
+    Draft,
     /// It goes on where an orchestrator runs.
     Active,
     /// No restore is asked for and no scan begins.
@@ -69,17 +92,28 @@ pub enum Mode {
 
 impl Mode {
     /// All modes.
-    pub const ALL: [Self; 4] = [Self::Active, Self::Paused, Self::Cancelled, Self::Done];
+    pub const ALL: [Self; 5] =
+        [Self::Draft, Self::Active, Self::Paused, Self::Cancelled, Self::Done];
 
     /// Returns the word that reports use.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::Draft => "draft",
             Self::Active => "active",
             Self::Paused => "paused",
             Self::Cancelled => "cancelled",
             Self::Done => "done",
         }
+    }
+}
+
+impl std::str::FromStr for Mode {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let found = Self::ALL.into_iter().find(|mode| mode.as_str() == text);
+        found.ok_or_else(|| Error::Journal(format!("unknown mode {text:?}")))
     }
 }
 
@@ -155,6 +189,27 @@ pub enum Select<'a> {
     Half(Half),
 }
 
+/// Where journals are kept: a file for one campaign, a folder of files, a database.
+pub trait Shelf: Send + Sync {
+    /// Returns all campaigns by their names, in the order of these.
+    ///
+    /// # Errors
+    /// [`Error::Journal`] where the shelf cannot be read.
+    fn campaigns(&self) -> Result<Vec<(String, Mode)>, Error>;
+
+    /// Opens the journal of a campaign.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] where there is none, or it is of a form that this program does not know.
+    fn open(&self, name: &str) -> Result<Arc<dyn Ledger>, Error>;
+
+    /// Makes a journal, in the mode [`Mode::Draft`]; a draft of that name is replaced.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] where there is a campaign of that name that is no draft.
+    fn create(&self, name: &str, spec: &Spec) -> Result<Arc<dyn Ledger>, Error>;
+}
+
 /// A journal.
 pub trait Ledger: Send + Sync {
     /// Returns what the campaign was told.
@@ -186,6 +241,13 @@ pub trait Ledger: Send + Sync {
     /// # Errors
     /// As above.
     fn release(&self, lease: Lease) -> Result<(), Error>;
+
+    /// Takes the lease from a holder that is known to be gone, before it ends by itself; nothing
+    /// happens where another one holds the campaign. It is fenced where it was not gone after all.
+    ///
+    /// # Errors
+    /// As above.
+    fn evict(&self, holder: &str) -> Result<(), Error>;
 
     /// Writes down what happened, all of it or nothing.
     ///

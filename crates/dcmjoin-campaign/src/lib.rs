@@ -4,11 +4,12 @@
 //! the world. In reading order:
 //!
 //! - [`spec`]: what a campaign is told;
-//! - [`ledger`]: the journal, as a trait; [`sqlite`]: its first implementation;
+//! - [`ledger`]: the journal, as a trait; [`sqlite`]: in a file; [`files`]: several of them;
+//! - [`holder`]: who holds a campaign;
 //! - `sign`, [`aws`], `listing`: signed calls of S3 and SQS;
 //! - [`event`]: messages of a queue to events of archives;
 //! - [`manifest`]: sources to the archives of a campaign, in waves;
-//! - [`scanner`]: batches of archives through the local runner;
+//! - [`scanner`]: batches of archives through the local runner; [`trouble`]: what keeps it from that;
 //! - [`clockwork`]: how the orchestrator waits;
 //! - [`orchestrator`]: turns of the loop; `spending` its money.
 //!
@@ -19,6 +20,8 @@ pub mod aws;
 pub mod clockwork;
 pub mod error;
 pub mod event;
+pub mod files;
+pub mod holder;
 pub mod ledger;
 mod listing;
 pub mod manifest;
@@ -28,6 +31,7 @@ mod sign;
 pub mod spec;
 mod spending;
 pub mod sqlite;
+pub mod trouble;
 
 pub use error::Error;
 pub use orchestrator::Orchestrator;

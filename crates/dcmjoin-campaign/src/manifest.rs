@@ -13,7 +13,7 @@ use percent_encoding::percent_decode_str;
 
 use crate::aws::{Aws, From};
 use crate::error::Error;
-use crate::ledger::{Archive, Ledger, Place};
+use crate::ledger::{Archive, Ledger, Mode, Place};
 use crate::listing::Listed;
 use crate::spec::Spec;
 
@@ -22,7 +22,8 @@ const ARCHIVE_ENDINGS: [&str; 6] = [".tar", ".tar.gz", ".tgz", ".tar.zst", ".tzs
 /// Archives that are written down at once.
 const PAGE: usize = 1_000;
 
-/// Finds the archives of a campaign and writes them down; returns how many were found.
+/// Finds the archives of a campaign and writes them down; then it is a draft no more. Returns how
+/// many were found.
 ///
 /// # Errors
 /// [`Error::Service`] where a source cannot be listed, [`Error::Invalid`] where it makes no sense or
@@ -43,6 +44,7 @@ pub async fn fill(ledger: &dyn Ledger, aws: &Aws, spec: &Spec) -> Result<u64, Er
         }
     }
     filling.write()?;
+    ledger.set_mode(Mode::Active, None)?;
     Ok(filling.found)
 }
 
@@ -112,12 +114,25 @@ async fn named(filling: &mut Filling<'_>, aws: &Aws, half: Half, file: &str) -> 
         }
         let wrong = |what: &str| Error::Invalid(format!("{file}:{}: {what}", at + 1));
         let place = place(line).ok_or_else(|| wrong("expected s3://bucket/key or bucket,key"))?;
-        let (page, _) = aws.list(&place.bucket, &place.key, From::Begin).await?;
-        let object = page.objects.into_iter().find(|object| object.key == place.key);
-        let object = object.ok_or_else(|| wrong("there is no such object"))?;
-        filling.push(half, place, object.bytes, object.class)?;
+        let (bytes, class) = size_and_class(aws, &place).await?.ok_or_else(|| {
+            wrong(match place.version {
+                Some(_) => "there is no such version, or s3:GetObjectVersion is missing",
+                None => "there is no such object",
+            })
+        })?;
+        filling.push(half, place, bytes, class)?;
     }
     Ok(())
+}
+
+/// Listings know current versions only; others are looked at one by one.
+async fn size_and_class(aws: &Aws, place: &Place) -> Result<Option<(u64, StorageClass)>, Error> {
+    if place.version.is_some() {
+        return Ok(aws.head_whole(place).await.map(|(sighting, bytes)| (bytes, sighting.class)));
+    }
+    let (page, _) = aws.list(&place.bucket, &place.key, From::Begin).await?;
+    let object = page.objects.into_iter().find(|object| object.key == place.key);
+    Ok(object.map(|object| (object.bytes, object.class)))
 }
 
 fn place(line: &str) -> Option<Place> {

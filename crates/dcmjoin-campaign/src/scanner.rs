@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use dcmjoin_model::Half;
-use dcmjoin_objects::{ErrorKind, Location, Object, Stores};
+use dcmjoin_objects::{ErrorKind, Stores};
 use dcmjoin_pipeline::catalog::Catalog;
 use dcmjoin_pipeline::config::Source;
 use dcmjoin_pipeline::{Progress, Report, RunConfig, RunError, local};
@@ -15,6 +15,7 @@ use dcmjoin_restore::task::ScanResult;
 use crate::error::Error;
 use crate::ledger::{Archive, Place};
 use crate::sign::encode_path;
+use crate::trouble::Trouble;
 
 /// Archives to be read together, all of one side.
 #[derive(Debug, Clone)]
@@ -41,8 +42,8 @@ pub struct Scanned {
     pub results: Vec<ScanResult>,
     /// What was asked of stores.
     pub asked: Asked,
-    /// The runner's report, where it came to its end.
-    pub report: Option<Report>,
+    /// What kept the runner from archives that it names as [`ScanResult::Stopped`].
+    pub trouble: Option<Trouble>,
 }
 
 /// Reads archives.
@@ -96,8 +97,8 @@ impl LocalScanner {
             kind: error.kind(),
         })?;
         let mut config = self.config.clone();
-        config.metadata = sources(spill.path(), "metadata", metadata)?;
-        config.images = sources(spill.path(), "images", images)?;
+        config.metadata = sources(spill.path(), "metadata.csv", metadata)?;
+        config.images = sources(spill.path(), "images.csv", images)?;
         let progress = Arc::new(Progress::default());
         *self.running.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&progress));
         let report = local::run_on(stores, config, progress).await.map(|(report, _)| report);
@@ -106,16 +107,26 @@ impl LocalScanner {
     }
 
     /// Tells one by one what became of archives, after a run that did not read all of them.
-    async fn judge(&self, stores: &Stores, archives: &[Archive]) -> Vec<ScanResult> {
-        let mut results = Vec::with_capacity(archives.len());
-        let catalog = self.catalog(stores).await;
+    async fn judge(
+        &self,
+        stores: &Stores,
+        archives: &[Archive],
+        ended: Option<&RunError>,
+    ) -> (Vec<ScanResult>, Option<Trouble>) {
+        let catalog = match self.catalog(stores).await {
+            Ok(catalog) => catalog,
+            Err(error) => {
+                let reason = || format!("the catalogue: {error}");
+                let trouble = Trouble::of(&error);
+                let trouble = trouble.unwrap_or_else(|| Trouble { reason: reason(), passes: true });
+                return (vec![ScanResult::Stopped; archives.len()], Some(trouble));
+            }
+        };
+        let mut verdicts = Vec::with_capacity(archives.len());
         for archive in archives {
-            results.push(match &catalog {
-                Ok(catalog) => judge(stores, catalog, archive).await,
-                Err(_) => ScanResult::Broke,
-            });
+            verdicts.push(judge(stores, &catalog, archive).await);
         }
-        results
+        weigh(&verdicts, ended)
     }
 
     async fn catalog(&self, stores: &Stores) -> Result<Catalog, RunError> {
@@ -146,20 +157,21 @@ impl Scanner for LocalScanner {
         };
         let results = match &ran {
             Ok(report) if report.archives.unreadable == 0 => {
-                vec![ScanResult::Done; batch.archives.len()]
+                (vec![ScanResult::Done; batch.archives.len()], None)
             }
-            // Another run writes to the output: that is no fault of an archive.
-            Err(RunError::Stopped | RunError::Locked { .. } | RunError::LockLost) => {
-                vec![ScanResult::Stopped; batch.archives.len()]
+            Err(error @ (RunError::Stopped | RunError::Locked { .. } | RunError::LockLost)) => {
+                (vec![ScanResult::Stopped; batch.archives.len()], Trouble::of(error))
             }
             ran => {
-                if let Err(error) = ran {
+                let ended = ran.as_ref().err();
+                if let Some(error) = ended {
                     tracing::warn!(%error, "a wave's run ended before its end");
                 }
-                self.judge(&stores, &batch.archives).await
+                self.judge(&stores, &batch.archives, ended).await
             }
         };
-        Scanned { results, asked: asked(&stores), report: ran.ok() }
+        let (results, trouble) = results;
+        Scanned { results, asked: asked(&stores), trouble }
     }
 
     async fn close(&self, metadata: &[Place], images: &[Place]) -> Result<(Report, Asked), Error> {
@@ -175,10 +187,6 @@ impl Scanner for LocalScanner {
     }
 }
 
-fn url(place: &Place) -> String {
-    format!("s3://{}/{}", encode_path(&place.bucket), encode_path(&place.key))
-}
-
 /// Writes a manifest of archives.
 fn sources(
     folder: &std::path::Path,
@@ -191,7 +199,11 @@ fn sources(
     let path = folder.join(name);
     let write = || {
         let mut file = std::io::BufWriter::new(std::fs::File::create(&path)?);
-        places.iter().try_for_each(|place| writeln!(file, "{}", url(place)))?;
+        file.write_all(b"bucket,key,version\n")?;
+        for Place { bucket, key, version } in places {
+            let version = version.as_deref().unwrap_or_default();
+            writeln!(file, "{bucket},{},{version}", encode_path(key))?;
+        }
         file.flush()
     };
     write().map_err(|error: std::io::Error| RunError::Io {
@@ -202,35 +214,112 @@ fn sources(
     Ok(vec![Source::Manifest(path)])
 }
 
-async fn judge(stores: &Stores, catalog: &Catalog, archive: &Archive) -> ScanResult {
-    match object(stores, &archive.place).await {
-        Err(kind) => result(kind),
-        Ok(object) => match catalog.find(archive.half, &object).await {
-            Ok(Some(_)) => ScanResult::Done,
-            Err(_) => ScanResult::Broke,
-            // Whether the store gives it now tells why it did not.
-            Ok(None) => match object.read(0..object.size().min(1)).await {
-                Ok(_) => ScanResult::Broke,
-                Err(error) => result(error.kind),
-            },
+/// What is found of one archive after a run that did not come to its end, or left some out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    /// It was read, and stands in the catalogue.
+    Read,
+    /// The store does not give it.
+    Refused(ScanResult),
+    /// The store would give it, but it was not read.
+    Unread,
+    /// The store does not know the credentials any more.
+    Barred,
+}
+
+/// Returns what counts for each archive. One that was not read and can be has done nothing wrong
+/// where something else is the cause: trouble, or an archive that is refused.
+fn weigh(verdicts: &[Verdict], ended: Option<&RunError>) -> (Vec<ScanResult>, Option<Trouble>) {
+    let refused = verdicts.iter().any(|verdict| matches!(verdict, Verdict::Refused(_)));
+    // The next run goes without those that are refused, and shows whether the trouble is more.
+    let mut trouble = ended.and_then(Trouble::of).filter(|_| !refused);
+    if verdicts.contains(&Verdict::Barred) {
+        let reason = "the store does not take the credentials any more".to_owned();
+        trouble.get_or_insert(Trouble { reason, passes: true });
+    }
+    let innocent = trouble.is_some() || (refused && ended.is_some());
+    let unread = if innocent { ScanResult::Stopped } else { ScanResult::Broke };
+    let result = |verdict: &Verdict| match verdict {
+        Verdict::Read => ScanResult::Done,
+        Verdict::Refused(result) => *result,
+        Verdict::Unread => unread,
+        Verdict::Barred => ScanResult::Stopped,
+    };
+    (verdicts.iter().map(result).collect(), trouble)
+}
+
+async fn judge(stores: &Stores, catalog: &Catalog, archive: &Archive) -> Verdict {
+    let Place { bucket, key, version } = &archive.place;
+    let object = match stores.s3_object(bucket, key, version.as_deref()).await {
+        Ok(Some(object)) => object,
+        Ok(None) => return Verdict::Refused(ScanResult::Broke),
+        Err(error) => return refusal(error.kind),
+    };
+    match catalog.find(archive.half, &object).await {
+        Ok(Some(_)) => Verdict::Read,
+        Err(_) => Verdict::Unread,
+        // Whether the store gives it now tells why it did not.
+        Ok(None) => match object.read(0..object.size().min(1)).await {
+            Ok(_) => Verdict::Unread,
+            Err(error) => refusal(error.kind),
         },
     }
 }
 
-async fn object(stores: &Stores, place: &Place) -> Result<Object, ErrorKind> {
-    let url = url(place);
-    let (parent, name) = url.rsplit_once('/').unwrap_or((&url, ""));
-    let parent: Location = parent.parse().map_err(|_| ErrorKind::Invalid)?;
-    let root = stores.open(&parent).map_err(|error| error.kind)?;
-    let object = root.object(name).await.map_err(|error| error.kind)?;
-    object.ok_or(ErrorKind::NotFound)
+fn refusal(kind: ErrorKind) -> Verdict {
+    match kind {
+        ErrorKind::Archived => Verdict::Refused(ScanResult::CopyGone),
+        ErrorKind::Changed => Verdict::Refused(ScanResult::Overwritten),
+        ErrorKind::Denied => Verdict::Refused(ScanResult::Denied),
+        ErrorKind::NotFound => Verdict::Refused(ScanResult::Broke),
+        ErrorKind::Unauthenticated => Verdict::Barred,
+        // The store is in trouble, not the archive.
+        _ => Verdict::Unread,
+    }
 }
 
-fn result(kind: ErrorKind) -> ScanResult {
-    match kind {
-        ErrorKind::Archived => ScanResult::CopyGone,
-        ErrorKind::Changed => ScanResult::Overwritten,
-        ErrorKind::Denied => ScanResult::Denied,
-        _ => ScanResult::Broke,
+#[cfg(test)]
+mod tests {
+    use dcmjoin_objects::{Error, Operation};
+
+    use super::*;
+
+    fn denied() -> RunError {
+        RunError::Store(Error {
+            operation: Operation::Write,
+            place: String::new(),
+            kind: ErrorKind::Denied,
+            detail: String::new(),
+        })
+    }
+
+    #[test]
+    fn trouble_is_no_archives_fault() {
+        let (results, trouble) = weigh(&[Verdict::Read, Verdict::Unread], Some(&denied()));
+        assert_eq!(results, [ScanResult::Done, ScanResult::Stopped]);
+        assert!(trouble.is_some());
+    }
+
+    #[test]
+    fn credentials_that_ended_are_no_archives_fault() {
+        let (results, trouble) = weigh(&[Verdict::Read, Verdict::Barred], None);
+        assert_eq!(results, [ScanResult::Done, ScanResult::Stopped]);
+        assert!(trouble.unwrap().passes);
+    }
+
+    #[test]
+    fn an_archive_that_is_refused_bears_it_alone() {
+        let gone = Verdict::Refused(ScanResult::CopyGone);
+        let (results, trouble) = weigh(&[gone, Verdict::Unread], Some(&denied()));
+        assert_eq!(results, [ScanResult::CopyGone, ScanResult::Stopped]);
+        assert_eq!(trouble, None);
+    }
+
+    #[test]
+    fn any_archive_may_be_the_cause_of_a_crash() {
+        let crash = RunError::Internal(String::new());
+        let (results, trouble) = weigh(&[Verdict::Read, Verdict::Unread], Some(&crash));
+        assert_eq!(results, [ScanResult::Done, ScanResult::Broke]);
+        assert_eq!(trouble, None);
     }
 }

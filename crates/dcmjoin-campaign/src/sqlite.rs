@@ -8,7 +8,7 @@ use dcmjoin_model::Half;
 use dcmjoin_restore::moment::Moment;
 use dcmjoin_restore::money::Usd;
 use dcmjoin_restore::spend::SpendMeter;
-use dcmjoin_restore::task::{State, Task};
+use dcmjoin_restore::task::Task;
 use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, TransactionBehavior, params};
 
 use crate::error::Error;
@@ -48,16 +48,20 @@ pub struct Sqlite {
 }
 
 impl Sqlite {
-    /// Makes a journal.
+    /// Makes a journal, as a draft.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where the file is there already.
+    /// [`Error::Invalid`] where the file is there already and holds something else than a draft.
     pub fn create(file: &Path, spec: &Spec) -> Result<Self, Error> {
         if file.exists() {
-            return Err(Error::Invalid(format!(
-                "{} is there already: `dcmjoin campaign status` reads it",
-                file.display()
-            )));
+            let is_draft = Self::open(file).and_then(|ledger| ledger.mode());
+            if !is_draft.is_ok_and(|mode| mode == Mode::Draft) {
+                return Err(Error::Invalid(format!(
+                    "{} is there already: `dcmjoin campaign status` reads it",
+                    file.display()
+                )));
+            }
+            remove(file)?;
         }
         let mut connection = connect(file)?;
         let spend = json(&SpendMeter::new(spec.budget))?;
@@ -65,7 +69,7 @@ impl Sqlite {
         change.execute_batch(SCHEMA)?;
         change.pragma_update(None, "user_version", FORM)?;
         change.execute(
-            "INSERT INTO campaign VALUES (1, ?1, 'active', NULL, ?2, 0, NULL, 0)",
+            "INSERT INTO campaign VALUES (1, ?1, 'draft', NULL, ?2, 0, NULL, 0)",
             params![json(spec)?, spend],
         )?;
         change.commit()?;
@@ -96,6 +100,21 @@ impl Sqlite {
     }
 }
 
+/// Removes a journal and what SQLite keeps beside it.
+fn remove(file: &Path) -> Result<(), Error> {
+    for ending in ["-wal", "-shm", ""] {
+        let mut name = file.as_os_str().to_owned();
+        name.push(ending);
+        match std::fs::remove_file(&name) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(Error::Journal(format!("a draft cannot be removed: {}", error.kind())));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
 fn connect(file: &Path) -> Result<Connection, Error> {
     let connection = Connection::open(file)?;
     connection.busy_timeout(BUSY)?;
@@ -123,19 +142,6 @@ fn fence(change: &Transaction<'_>, lease: Lease) -> Result<(), Error> {
         [lease.epoch],
     )?;
     if held == 1 { Ok(()) } else { Err(Error::Fenced) }
-}
-
-fn is_open(task: &Task) -> bool {
-    task.call.is_some_and(|call| call.again.is_none())
-        || task.look.is_some_and(|look| look.asked)
-        || matches!(task.state, State::Scanning { .. })
-}
-
-fn failure(task: &Task) -> Option<&'static str> {
-    match task.state {
-        State::Failed { failure } => Some(failure.code()),
-        _ => None,
-    }
 }
 
 fn half(text: &str) -> Half {
@@ -196,11 +202,6 @@ fn counts(connection: &Connection, sql: &str) -> Result<BTreeMap<String, u64>, E
     let mut query = connection.prepare(sql)?;
     let rows = query.query_map([], |row| Ok((row.get(0)?, unsigned(row.get(1)?))))?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
-}
-
-fn mode(text: &str) -> Result<Mode, Error> {
-    let found = Mode::ALL.into_iter().find(|mode| mode.as_str() == text);
-    found.ok_or_else(|| Error::Journal(format!("unknown mode {text:?}")))
 }
 
 impl Ledger for Sqlite {
@@ -269,6 +270,12 @@ impl Ledger for Sqlite {
         Ok(())
     }
 
+    fn evict(&self, holder: &str) -> Result<(), Error> {
+        let sql = "UPDATE campaign SET holder = NULL WHERE holder = ?1";
+        self.lock().execute(sql, [holder])?;
+        Ok(())
+    }
+
     fn commit(&self, lease: Lease, written: &Change<'_>) -> Result<(), Error> {
         let mut connection = self.lock();
         let change = begin(&mut connection)?;
@@ -284,9 +291,9 @@ impl Ledger for Sqlite {
                     archive.id,
                     signed(archive.bytes),
                     task.state.as_str(),
-                    failure(task),
+                    archive.failure(),
                     due.map(|due| signed(due.epoch_secs())),
-                    is_open(task),
+                    archive.is_open(),
                     json(task)?
                 ])?;
             }
@@ -315,7 +322,7 @@ impl Ledger for Sqlite {
     fn mode(&self) -> Result<Mode, Error> {
         let text: String =
             self.lock().query_row("SELECT mode FROM campaign", [], |row| row.get(0))?;
-        mode(&text)
+        text.parse()
     }
 
     fn set_budget(&self, budget: Option<Usd>) -> Result<(), Error> {
@@ -381,7 +388,7 @@ impl Ledger for Sqlite {
                 |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?)),
             )?;
         Ok(Standing {
-            mode: mode(&word)?,
+            mode: word.parse()?,
             reason,
             spend: parse(&spend)?,
             holder: holder.map(|holder| (holder, unsigned(silent))),

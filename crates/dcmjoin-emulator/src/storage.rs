@@ -149,6 +149,17 @@ impl Storage {
         Ok(object.body.clone())
     }
 
+    /// Returns the id of an object's current version, in a bucket that keeps versions.
+    ///
+    /// # Errors
+    /// Where there is no such object.
+    pub fn version(&self, bucket: &str, key: &str) -> Result<Option<String>, Error> {
+        let world = self.shared.enter();
+        let object =
+            world.object(bucket, key, None).map_err(Error::refused("look at an object"))?;
+        Ok(object.version_header())
+    }
+
     /// Returns the keys that start with a prefix, in UTF-8 byte order.
     ///
     /// # Errors

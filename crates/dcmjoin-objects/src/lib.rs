@@ -39,6 +39,8 @@ pub use error::{Error, ErrorKind, Operation};
 pub use location::Location;
 pub use meter::{Meter, Requests, Retries};
 pub use object::Object;
+#[cfg(feature = "cloud")]
+pub use profile::Keys;
 pub use root::{PutMode, Root};
 pub use stores::Stores;
 pub use writer::Writer;

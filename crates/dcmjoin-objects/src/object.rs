@@ -27,10 +27,13 @@ pub struct Object {
     pub(crate) url: Arc<str>,
     pub(crate) size: u64,
     pub(crate) e_tag: Option<String>,
+    /// Which version of a bucket that keeps them; the current one where `None`.
+    pub(crate) version_id: Option<String>,
 }
 
 impl Object {
-    /// Returns the object's URL, or its path where the source was given as one.
+    /// Returns the object's URL, or its path where the source was given as one. A version that was
+    /// asked for by name is told at its end: `?versionId=`.
     #[must_use]
     pub fn url(&self) -> &Arc<str> {
         &self.url
@@ -123,6 +126,7 @@ impl Object {
         let options = GetOptions {
             range: Some(GetRange::Bounded(range.clone())),
             if_match: self.e_tag.clone(),
+            version: self.version_id.clone(),
             ..GetOptions::default()
         };
         let answer = self.client.store.get_opts(&self.key, options).await.map_err(failed)?;

@@ -4,8 +4,16 @@
 //! Static keys, session tokens and regions only. Roles, SSO and processes need the AWS CLI:
 //! `eval "$(aws configure export-credentials --format env)"`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use object_store::CredentialProvider;
+use object_store::aws::AwsCredential;
+
+/// How often the keys of a profile are read.
+const READ_EVERY: Duration = Duration::from_secs(10);
 
 /// Settings that a profile gives, by the names that `object_store` knows.
 pub(crate) type Settings = BTreeMap<String, String>;
@@ -40,6 +48,95 @@ pub(crate) fn settings(env: impl Fn(&str) -> Option<String>) -> Settings {
         settings.retain(|key, _| key == "aws_region");
     }
     settings
+}
+
+/// Keys of S3 that whoever rotates them may replace.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Keys {
+    /// The access key id.
+    pub id: String,
+    /// The secret access key.
+    pub secret: String,
+    /// What temporary keys bring with them.
+    pub token: Option<String>,
+}
+
+impl std::fmt::Debug for Keys {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Keys")
+    }
+}
+
+impl Keys {
+    /// Returns the keys that the environment gives now, else the profile's in `~/.aws`: files are
+    /// read anew each time.
+    #[must_use]
+    pub fn now() -> Option<Self> {
+        Self::from(|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
+    }
+
+    fn from(env: impl Fn(&str) -> Option<String>) -> Option<Self> {
+        if let Some(id) = env("AWS_ACCESS_KEY_ID") {
+            let secret = env("AWS_SECRET_ACCESS_KEY")?;
+            return Some(Self { id, secret, token: env("AWS_SESSION_TOKEN") });
+        }
+        Self::of(&mut settings(env))
+    }
+
+    fn of(settings: &mut Settings) -> Option<Self> {
+        Some(Self {
+            id: settings.remove("aws_access_key_id")?,
+            secret: settings.remove("aws_secret_access_key")?,
+            token: settings.remove("aws_session_token"),
+        })
+    }
+}
+
+/// Keys of a profile, which are read again now and then: who rotates them replaces the file before
+/// the old ones end.
+pub(crate) struct Rotating {
+    variables: HashMap<String, String>,
+    read: Mutex<Option<(Instant, Arc<AwsCredential>)>>,
+}
+
+impl std::fmt::Debug for Rotating {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Rotating")
+    }
+}
+
+impl Rotating {
+    /// Returns the keys of the profile, where it is the profile that gives them.
+    pub(crate) fn of(variables: &HashMap<String, String>) -> Option<Self> {
+        let rotating = Self { variables: variables.clone(), read: Mutex::new(None) };
+        rotating.keys().is_some().then_some(rotating)
+    }
+
+    fn keys(&self) -> Option<Keys> {
+        let env = |name: &str| self.variables.get(name).cloned().filter(|value| !value.is_empty());
+        Keys::of(&mut settings(env))
+    }
+}
+
+#[async_trait::async_trait]
+impl CredentialProvider for Rotating {
+    type Credential = AwsCredential;
+
+    async fn get_credential(&self) -> object_store::Result<Arc<AwsCredential>> {
+        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, keys)) = read.as_ref().filter(|(when, _)| when.elapsed() < READ_EVERY) {
+            return Ok(Arc::clone(keys));
+        }
+        // A file that is being replaced may be gone for a moment.
+        let keys = self.keys().map(|keys| {
+            Arc::new(AwsCredential { key_id: keys.id, secret_key: keys.secret, token: keys.token })
+        });
+        let keys = keys.or_else(|| read.as_ref().map(|(_, keys)| Arc::clone(keys)));
+        let gone = || object_store::Error::Generic { store: "S3", source: "no keys".into() };
+        let keys = keys.ok_or_else(gone)?;
+        *read = Some((Instant::now(), Arc::clone(&keys)));
+        Ok(keys)
+    }
 }
 
 /// Returns the settings of one section of an INI file.
@@ -93,6 +190,8 @@ mod tests {
         assert_eq!(lab["aws_access_key_id"], "A");
         assert_eq!(lab["aws_region"], "us-east-2");
         assert_eq!(settings(env(None, None))["aws_region"], "eu-west-1");
+        assert_eq!(Keys::from(env(Some("lab"), None)).unwrap().secret, "S");
+        assert_eq!(Keys::from(env(None, None)), None);
         let overruled = settings(env(Some("lab"), Some("other")));
         assert_eq!(overruled.keys().collect::<Vec<_>>(), ["aws_region"]);
     }

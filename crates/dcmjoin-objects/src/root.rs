@@ -7,7 +7,8 @@ use bytes::{Bytes, BytesMut};
 use futures::TryStreamExt;
 use object_store::path::Path;
 use object_store::{
-    Error as StoreError, ObjectMeta, ObjectStoreExt, PutOptions, PutPayload, UpdateVersion,
+    Error as StoreError, GetOptions, ObjectMeta, ObjectStoreExt, PutOptions, PutPayload,
+    UpdateVersion,
 };
 use tokio::io::AsyncReadExt;
 use tokio::runtime::{Handle, RuntimeFlavor};
@@ -25,6 +26,9 @@ const FILE_PIECE_BYTES: usize = 1 << 20;
 const ONE_REQUEST_BYTES_MAX: u64 = 64 << 20;
 /// An object that stands in the way is compared in pieces of this size, in bytes.
 pub(crate) const COMPARE_BYTES: u64 = 8 << 20;
+
+/// What parts an object's URL from the version that is meant.
+pub(crate) const VERSION_MARK: &str = "?versionId=";
 
 /// When a write may take place.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -135,15 +139,36 @@ impl Root {
         Ok(meta.map(|meta| self.to_object(meta)))
     }
 
+    /// Looks up a version of an object below, by the store's own name for it (S3: `versionId`);
+    /// `None` where there is none.
+    ///
+    /// # Errors
+    /// [`Error`] where the store cannot tell.
+    pub async fn object_version(&self, key: &str, id: &str) -> Result<Option<Object>, Error> {
+        let options = GetOptions::new().with_head(true).with_version(Some(id));
+        let Some(meta) = self.look_up(&self.path(key)?, &options).await? else { return Ok(None) };
+        let object = self.to_object(meta);
+        let url = format!("{}{VERSION_MARK}{id}", object.url);
+        Ok(Some(Object { url: url.into(), version_id: Some(id.to_owned()), ..object }))
+    }
+
     pub(crate) async fn head(&self, path: &Path) -> Result<Option<ObjectMeta>, Error> {
+        self.look_up(path, &GetOptions::new().with_head(true)).await
+    }
+
+    async fn look_up(
+        &self,
+        path: &Path,
+        options: &GetOptions,
+    ) -> Result<Option<ObjectMeta>, Error> {
         self.client.meter.head();
         let mut attempts = self.client.attempts();
         loop {
             attempts.turn().await;
-            let error = match self.client.store.head(path).await {
-                Ok(meta) => {
+            let error = match self.client.store.get_opts(path, options.clone()).await {
+                Ok(found) => {
                     attempts.done();
-                    return Ok(Some(meta));
+                    return Ok(Some(found.meta));
                 }
                 Err(error) => Error::from_store(Operation::Head, &self.somewhere(), &error),
             };
@@ -327,6 +352,7 @@ impl Root {
             key: meta.location,
             size: meta.size,
             e_tag: meta.e_tag,
+            version_id: None,
         }
     }
 

@@ -11,7 +11,8 @@ use crate::client::Client;
 use crate::error::{Error, ErrorKind, Operation};
 use crate::location::{Location, plain};
 use crate::meter::Meter;
-use crate::root::Root;
+use crate::object::Object;
+use crate::root::{Root, VERSION_MARK};
 
 type Variables = HashMap<String, String>;
 
@@ -77,6 +78,31 @@ impl Stores {
             .as_ref()
             .map_or_else(|| location.to_string(), |folder| folder.display().to_string());
         Ok(Root { client, place: place.into(), prefix, folder })
+    }
+
+    /// Looks up an object of S3: this version of it, or the current one. `None` where there is none.
+    ///
+    /// # Errors
+    /// [`Error`] where the store cannot tell.
+    pub async fn s3_object(
+        &self,
+        bucket: &str,
+        key: &str,
+        version: Option<&str>,
+    ) -> Result<Option<Object>, Error> {
+        let root = self.open(&format!("s3://{bucket}").parse()?)?;
+        match version {
+            Some(version) => root.object_version(key, version).await,
+            None => root.object(key).await,
+        }
+    }
+
+    /// Returns bucket, key and version of a URL that names a version, as [`Object::url`] does.
+    #[must_use]
+    pub fn parts_of_version(url: &str) -> Option<(&str, &str, &str)> {
+        let (bucket, key) = url.strip_prefix("s3://")?.split_once('/')?;
+        let (key, version) = key.rsplit_once(VERSION_MARK)?;
+        Some((bucket, key, version))
     }
 
     fn bucket(&self, location: &Location, url: &Url) -> Result<Arc<Client>, Error> {
@@ -179,6 +205,9 @@ mod cloud {
         }
         if let Some(endpoint) = endpoint {
             builder = builder.with_endpoint(endpoint);
+        }
+        if let Some(keys) = profile::Rotating::of(variables) {
+            builder = builder.with_credentials(Arc::new(keys));
         }
         // Objects are removed one by one, and not every store knows `DeleteObjects`.
         let builder = builder.with_disable_bulk_delete(true);

@@ -86,7 +86,10 @@ pub async fn named_by_catalog(
 ) -> Result<[Vec<Object>; 2], RunError> {
     let [mut metadata, mut images] = [const { Vec::new() }; 2];
     for (half, url) in catalog.urls(config.only.as_ref()).await? {
-        let object = one_by_any_name(stores, &url.parse()?).await?;
+        let object = match Stores::parts_of_version(&url) {
+            Some((bucket, key, version)) => stores.s3_object(bucket, key, Some(version)).await?,
+            None => one_by_any_name(stores, &url.parse()?).await?,
+        };
         let missing = || RunError::Invalid {
             place: "the catalogue".to_owned(),
             detail: format!("it names an archive that is gone: {url}"),
@@ -146,12 +149,12 @@ async fn named(stores: &Stores, file: &Path) -> Result<Vec<Object>, RunError> {
             place: format!("{}:{}", file.display(), entry.line),
             detail,
         };
-        if entry.version.is_some() {
-            return Err(invalid("only the current version of an archive can be read".to_owned()));
-        }
         let archive = match &entry.place {
             Place::Object { bucket, key } => {
-                stores.open(&format!("s3://{bucket}").parse()?)?.object(key).await?
+                stores.s3_object(bucket, key, entry.version.as_deref()).await?
+            }
+            Place::Location(_) if entry.version.is_some() => {
+                return Err(invalid("a version needs a bucket and a key beside it".to_owned()));
             }
             Place::Location(line) => {
                 let location = line.parse();

@@ -84,6 +84,9 @@ pub(crate) enum Command {
     /// Restore archives from Glacier in waves and join them
     #[cfg(feature = "cloud")]
     Campaign(CampaignArgs),
+    /// Run all active campaigns of a journal, as a service
+    #[cfg(feature = "cloud")]
+    Orchestrate(OrchestrateArgs),
     /// Run a whole campaign on an emulator of S3, virtual days in seconds
     #[cfg(feature = "cloud")]
     Rehearse(RehearseArgs),
@@ -385,7 +388,9 @@ pub(crate) struct CompletionsArgs {
 }
 
 #[cfg(feature = "cloud")]
-pub(crate) use campaign::{CampaignArgs, CampaignCommand, CreateArgs, RehearseArgs};
+pub(crate) use campaign::{
+    CampaignArgs, CampaignCommand, CreateArgs, LedgerArgs, OrchestrateArgs, RehearseArgs,
+};
 
 /// Campaigns and their rehearsal.
 #[cfg(feature = "cloud")]

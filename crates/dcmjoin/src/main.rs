@@ -35,6 +35,8 @@ fn main() -> ExitCode {
         #[cfg(feature = "cloud")]
         Command::Campaign(args) => commands::campaign::run(args, &cli.output),
         #[cfg(feature = "cloud")]
+        Command::Orchestrate(args) => commands::orchestrate::run(&args, &cli.output),
+        #[cfg(feature = "cloud")]
         Command::Rehearse(args) => commands::rehearse::run(&args, &cli.output),
         Command::Completions(args) => commands::completions::run(&args),
     };

@@ -39,6 +39,10 @@ const ARROWS: &[(&str, Knows)] = &[
         "dcmjoin-campaign",
         Knows::These(&["dcmjoin-model", "dcmjoin-restore", "dcmjoin-objects", "dcmjoin-pipeline"]),
     ),
+    (
+        "dcmjoin-campaign-postgres",
+        Knows::These(&["dcmjoin-model", "dcmjoin-restore", "dcmjoin-campaign"]),
+    ),
     ("dcmjoin-server", Knows::These(&["dcmjoin-model", "dcmjoin-ledger"])),
     ("dcmjoin", Knows::Shipped),
     ("dcmjoin-testkit", Knows::Shipped),

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use dcmjoin_pipeline::Report;
+use dcmjoin_pipeline::{Report, RunError};
 use dcmjoin_restore::moment::Moment;
 use dcmjoin_restore::rate::TokenBucket;
 use dcmjoin_restore::task::{Input, ScanResult, State};
@@ -25,13 +25,21 @@ use crate::aws::Aws;
 use crate::clockwork::{Clockwork, ScanEnd};
 use crate::error::Error;
 use crate::event;
-use crate::ledger::{Archive, LEASE_SECS, Lease, Ledger, Mode, Select};
-use crate::scanner::{Scanned, Scanner};
+use crate::holder;
+use crate::ledger::{Archive, LEASE_SECS, Lease, Ledger, Mode, Place, Select};
+use crate::scanner::{Asked, Scanned, Scanner};
 use crate::spec::Spec;
 use crate::spending::Money;
+use crate::trouble::Trouble;
 
 /// Archives in memory at the same time, but for those of a scan.
 const PAGE: usize = 1_000;
+/// How often it is looked whether somebody has asked to stop.
+const STOP_POLL: Duration = Duration::from_millis(200);
+/// Troubles in a row that may pass before the campaign pauses: two hours.
+const TROUBLES_MAX: u16 = 16;
+/// The shortest rest of the runner, in seconds.
+const REST_SECS_MIN: u64 = 60;
 /// Receipts of a turn: a thousand messages.
 const RECEIPTS_MAX: usize = 100;
 
@@ -77,7 +85,17 @@ pub struct Orchestrator {
     /// When the first archive of a wave was seen to be available.
     first_copy: HashMap<u64, Moment>,
     paused: Option<String>,
+    rest: Rest,
     _beats: Beats,
+}
+
+/// The runner's rest after trouble that may pass.
+#[derive(Debug, Default)]
+struct Rest {
+    /// Troubles in a row.
+    troubles: u16,
+    /// No scan begins before.
+    until: Option<Moment>,
 }
 
 struct Running {
@@ -103,7 +121,19 @@ impl Orchestrator {
     /// [`Error::Held`] where another orchestrator holds it; [`Error::Invalid`] where it has ended.
     pub fn take(world: World, holder: &str) -> Result<Self, Error> {
         let spec = world.ledger.spec()?;
-        let lease = world.ledger.take(holder)?;
+        if world.ledger.mode()? == Mode::Draft {
+            return Err(Error::Invalid(
+                "the campaign's archives were not all found; create it again".to_owned(),
+            ));
+        }
+        let lease = match world.ledger.take(holder) {
+            // Nobody waits a minute for a process that was killed on this machine.
+            Err(Error::Held { holder: other, .. }) if holder::is_gone(&other) => {
+                world.ledger.evict(&other)?;
+                world.ledger.take(holder)
+            }
+            taken => taken,
+        }?;
         let standing = world.ledger.standing()?;
         let money = Money::new(&spec, standing.spend)?;
         let bytes = |wave: &crate::ledger::WaveTally| {
@@ -130,6 +160,7 @@ impl Orchestrator {
             wave_bytes,
             first_copy: HashMap::new(),
             paused: None,
+            rest: Rest::default(),
             _beats: beats,
         })
     }
@@ -140,14 +171,14 @@ impl Orchestrator {
     /// [`Error::Fenced`] where the campaign was taken over; [`Error::Journal`], [`Error::Service`].
     pub async fn run(mut self) -> Result<Outcome, Error> {
         let outcome = self.until_its_end().await;
-        if outcome.is_ok() {
-            self.world.ledger.release(self.lease)?;
-        } else if let Some(scan) = self.scan.take() {
+        if let (Err(_), Some(scan)) = (&outcome, self.scan.take()) {
             // Its result no longer counts, but it must not go on beside that of who comes next.
             self.world.scanner.stop();
             let _ = scan.handle.await;
         }
-        outcome
+        let released = self.world.ledger.release(self.lease);
+        // Where both fail, the first one is the cause.
+        outcome.and_then(|outcome| released.map(|()| outcome))
     }
 
     async fn until_its_end(&mut self) -> Result<Outcome, Error> {
@@ -162,10 +193,13 @@ impl Orchestrator {
             self.scan_ended().await?;
             let waves = self.world.ledger.waves()?;
             if waves.iter().all(waves::is_finished) && self.scan.is_none() {
-                return self.close().await;
+                if let Some(outcome) = self.close().await? {
+                    return Ok(outcome);
+                }
+            } else {
+                self.start_waves(&waves).await?;
+                self.begin_scan(&waves).await?;
             }
-            self.start_waves(&waves).await?;
-            self.begin_scan(&waves).await?;
             if !more && self.paused.is_none() {
                 self.wait().await?;
             }
@@ -227,7 +261,8 @@ impl Orchestrator {
                 self.cancel().await?;
                 Ok(Some(Outcome::Cancelled))
             }
-            Mode::Done => Ok(Some(Outcome::Done(None))),
+            // A draft took this campaign's place: there is nothing to do here.
+            Mode::Draft | Mode::Done => Ok(Some(Outcome::Done(None))),
         }
     }
 
@@ -303,26 +338,85 @@ impl Orchestrator {
     async fn wait(&mut self) -> Result<(), Error> {
         let due = self.world.ledger.next_due()?;
         let counts = self.scan.as_ref().and_then(|scan| scan.counts_from);
-        let wake = [due, counts].into_iter().flatten().min();
+        let wake = [due, counts, self.rest.until].into_iter().flatten().min();
         let end = self.scan.as_ref().map(|scan| scan.end.clone());
-        self.world.clockwork.wait(self.world.aws.now(), wake, end).await;
+        let waited = self.world.clockwork.wait(self.world.aws.now(), wake, end);
+        tokio::select! {
+            () = waited => {}
+            () = asked_to_stop(&self.world.stop) => return Ok(()),
+        }
         // Without a queue that answers, a listing brings the server's time.
         if self.spec.queue.is_none() { self.read_clock().await } else { Ok(()) }
     }
 
-    /// Accounts for everything together, and marks the campaign as done.
-    async fn close(&mut self) -> Result<Outcome, Error> {
+    /// Lets the runner rest after trouble, or pauses the campaign where that does not help.
+    fn troubled(&mut self, trouble: Trouble) {
+        let Trouble { reason, passes } = trouble;
+        self.rest.troubles += 1;
+        if !passes || self.rest.troubles >= TROUBLES_MAX {
+            self.paused = Some(reason);
+            return;
+        }
+        let wait = self.spec.policy.wait_after(self.rest.troubles).max(REST_SECS_MIN);
+        tracing::warn!(reason, seconds = wait, "the runner rests");
+        self.rest.until = Some(self.world.aws.now().plus(wait));
+    }
+
+    fn rests(&self) -> bool {
+        self.rest.until.is_some_and(|until| until > self.world.aws.now())
+    }
+
+    /// Accounts for everything together, and marks the campaign as done; later where that meets
+    /// trouble.
+    async fn close(&mut self) -> Result<Option<Outcome>, Error> {
+        if self.rests() {
+            return Ok(None);
+        }
         let (metadata, images) =
             (self.done(dcmjoin_model::Half::Metadata)?, self.done(dcmjoin_model::Half::Image)?);
         let report = if metadata.is_empty() || images.is_empty() {
             None
         } else {
-            let (report, asked) = self.world.scanner.close(&metadata, &images).await?;
-            self.money.count_scan(asked);
-            Some(Box::new(report))
+            match self.close_books(&metadata, &images).await {
+                Ok((report, asked)) => {
+                    self.money.count_scan(asked);
+                    Some(Box::new(report))
+                }
+                Err(Error::Run(RunError::Stopped)) => return Ok(None),
+                Err(Error::Run(error)) => {
+                    let trouble = Trouble::of(&error).ok_or(error)?;
+                    self.troubled(trouble);
+                    return Ok(None);
+                }
+                Err(error) => return Err(error),
+            }
         };
         self.count(&[])?;
         self.world.ledger.set_mode(Mode::Done, None)?;
-        Ok(Outcome::Done(report))
+        Ok(Some(Outcome::Done(report)))
+    }
+
+    /// Runs over everything once more, unless it is asked to stop.
+    async fn close_books(
+        &self,
+        metadata: &[Place],
+        images: &[Place],
+    ) -> Result<(Report, Asked), Error> {
+        let scanner = &self.world.scanner;
+        let mut closing = scanner.close(metadata, images);
+        tokio::select! {
+            closed = &mut closing => closed,
+            () = asked_to_stop(&self.world.stop) => {
+                scanner.stop();
+                closing.await
+            }
+        }
+    }
+}
+
+/// Returns once somebody has asked to stop.
+async fn asked_to_stop(stop: &AtomicBool) {
+    while !stop.load(Ordering::Relaxed) {
+        tokio::time::sleep(STOP_POLL).await;
     }
 }

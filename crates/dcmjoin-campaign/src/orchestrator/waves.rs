@@ -5,13 +5,17 @@ use dcmjoin_restore::moment::{HOUR, Moment};
 use dcmjoin_restore::task::{Effect, Input, ScanResult};
 use tokio::sync::watch;
 
-use super::{Orchestrator, PAGE, Running};
+use super::{Orchestrator, PAGE, Rest, Running};
 use crate::error::Error;
 use crate::ledger::{Archive, Place, Select, WaveTally};
 use crate::scanner::Batch;
 
 /// Archives of one scan, which are in memory together.
 const SCAN_MAX: usize = 20_000;
+
+/// Scans that failed before an archive is read alone: one that ends its runner takes no others with
+/// it then.
+const SUSPECT_SCANS: u16 = 2;
 
 /// States in which an archive waits for its copy.
 const WAITS: [&str; 4] = ["planned", "requested", "restoring", "expired"];
@@ -42,8 +46,8 @@ impl Orchestrator {
         let ahead = usize::try_from(self.spec.waves_ahead.max(1)).unwrap_or(usize::MAX);
         let next: Vec<u64> =
             waves.iter().filter(on_its_way).take(ahead).map(|wave| wave.wave).collect();
-        let late: Vec<u64> =
-            waves.iter().filter(|wave| self.is_late(wave, now)).map(|wave| wave.wave).collect();
+        let late = |wave: &&WaveTally| !is_finished(wave) && self.is_late(wave, now);
+        let late: Vec<u64> = waves.iter().filter(late).map(|wave| wave.wave).collect();
         for wave in next.into_iter().chain(late) {
             for state in ["planned", "expired"] {
                 self.start(wave, state).await?;
@@ -88,7 +92,7 @@ impl Orchestrator {
     /// Begins the next scan, where none runs: of the first wave whose copies are there, images only
     /// after all metadata.
     pub(super) async fn begin_scan(&mut self, waves: &[WaveTally]) -> Result<(), Error> {
-        if self.scan.is_some() || self.paused.is_some() {
+        if self.scan.is_some() || self.paused.is_some() || self.rests() {
             return Ok(());
         }
         let now = self.world.aws.now();
@@ -102,23 +106,39 @@ impl Orchestrator {
         };
         let Some(wave) = waves.iter().find(ready).map(|wave| wave.wave) else { return Ok(()) };
         let mut chosen = Vec::new();
+        let mut suspects = Vec::new();
         let mut after = 0;
         while chosen.len() < SCAN_MAX {
             let page = self.world.ledger.page(Select::In(wave, "available"), after, PAGE)?;
             let Some(last) = page.last() else { break };
             after = last.id;
-            let inputs = page.into_iter().map(|archive| (archive, Input::ScannerFree)).collect();
-            let due = self.apply(inputs)?;
-            for (archive, effects) in &due {
-                let scan = |effect: &Effect| match effect {
-                    Effect::Scan { ticket, .. } => Some((archive.clone(), *ticket)),
-                    _ => None,
-                };
-                chosen.extend(effects.iter().find_map(scan));
+            let (alone, together): (Vec<_>, Vec<_>) =
+                page.into_iter().partition(|archive| archive.task.counts.scans >= SUSPECT_SCANS);
+            suspects.extend(alone.into_iter().take(SCAN_MAX - suspects.len()));
+            chosen.extend(self.choose(together).await?);
+        }
+        for suspect in suspects {
+            if chosen.is_empty() {
+                chosen = self.choose(vec![suspect]).await?;
             }
-            self.carry_out(due).await?;
         }
         if chosen.is_empty() { Ok(()) } else { self.spawn(chosen, now) }
+    }
+
+    /// Offers archives a scan; returns those that take it, with their tickets.
+    async fn choose(&mut self, archives: Vec<Archive>) -> Result<Vec<(Archive, u32)>, Error> {
+        let inputs = archives.into_iter().map(|archive| (archive, Input::ScannerFree)).collect();
+        let due = self.apply(inputs)?;
+        let mut chosen = Vec::new();
+        for (archive, effects) in &due {
+            let scan = |effect: &Effect| match effect {
+                Effect::Scan { ticket, .. } => Some((archive.clone(), *ticket)),
+                _ => None,
+            };
+            chosen.extend(effects.iter().find_map(scan));
+        }
+        self.carry_out(due).await?;
+        Ok(chosen)
     }
 
     fn spawn(&mut self, chosen: Vec<(Archive, u32)>, now: Moment) -> Result<(), Error> {
@@ -170,6 +190,10 @@ impl Orchestrator {
         let results = match handle.await {
             Ok(scanned) => {
                 self.money.count_scan(scanned.asked);
+                match scanned.trouble {
+                    Some(trouble) => self.troubled(trouble),
+                    None => self.rest = Rest::default(),
+                }
                 scanned.results
             }
             // A panic in the runner: each of its archives may be the cause.

@@ -52,6 +52,10 @@ impl Ledger for Dies {
         self.inner.release(lease)
     }
 
+    fn evict(&self, holder: &str) -> Result<(), Error> {
+        self.inner.evict(holder)
+    }
+
     fn set_mode(&self, mode: Mode, reason: Option<&str>) -> Result<(), Error> {
         self.inner.set_mode(mode, reason)
     }

@@ -3,8 +3,11 @@
 #![expect(clippy::unwrap_used, reason = "a test's helpers fail with it")]
 
 mod answers;
+mod clock;
 mod events;
 mod journal;
 mod money;
 mod scene;
+mod trouble;
+mod versions;
 mod whole;

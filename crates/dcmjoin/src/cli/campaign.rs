@@ -4,11 +4,28 @@ use clap::{Args, Subcommand};
 use dcmjoin_objects::Location;
 use dcmjoin_restore::class::Tier;
 
+/// Where campaigns are kept.
+#[derive(Debug, Args)]
+pub(crate) struct LedgerArgs {
+    /// The journal: a file, a folder with one `NAME.db` a campaign, or `postgres://user@host/database`
+    #[arg(
+        long,
+        global = true,
+        value_name = "PLACE",
+        default_value = "campaign.db",
+        env = "DCMJOIN_LEDGER",
+        hide_env_values = true
+    )]
+    pub(crate) ledger: String,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct CampaignArgs {
-    /// The campaign's journal
-    #[arg(long, global = true, value_name = "FILE", default_value = "campaign.db")]
-    pub(crate) ledger: PathBuf,
+    #[command(flatten)]
+    pub(crate) ledger: LedgerArgs,
+    /// Which campaign, where the journal is a folder or a database
+    #[arg(long, global = true, value_name = "NAME", default_value = "campaign")]
+    pub(crate) name: String,
     #[command(subcommand)]
     pub(crate) command: CampaignCommand,
 }
@@ -18,9 +35,14 @@ pub(crate) enum CampaignCommand {
     /// Find the archives and write the journal; nothing is restored yet
     Create(Box<CreateArgs>),
     /// Run the campaign until it is done, paused or stopped; again to go on
-    Start,
+    Start {
+        #[command(flatten)]
+        wait: WaitArgs,
+    },
     /// Say where the campaign stands
     Status,
+    /// Name all campaigns
+    List,
     /// Restore and read no more; what is restored already goes on to cost
     Pause,
     /// Let a paused campaign go on; start runs it
@@ -69,6 +91,27 @@ pub(crate) struct CreateArgs {
     /// A price file [default: the shipped prices]
     #[arg(long, value_name = "FILE")]
     pub(crate) prices: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct OrchestrateArgs {
+    #[command(flatten)]
+    pub(crate) ledger: LedgerArgs,
+    /// Campaigns that are run at the same time
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub(crate) campaigns: u16,
+    /// End once no campaign is active
+    #[arg(long)]
+    pub(crate) until_idle: bool,
+    #[command(flatten)]
+    pub(crate) wait: WaitArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct WaitArgs {
+    /// The longest wait between looks at the queue, in seconds: each look is a request
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=300))]
+    pub(crate) wait_secs: u16,
 }
 
 #[derive(Debug, Args)]

@@ -1,16 +1,17 @@
 //! `dcmjoin campaign`: archives from Glacier to instances.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use dcmjoin_campaign::aws::{Aws, from_environment};
 use dcmjoin_campaign::clockwork::RealTime;
-use dcmjoin_campaign::ledger::{Ledger, Mode, Standing};
+use dcmjoin_campaign::holder::this_process;
+use dcmjoin_campaign::ledger::{Ledger, Mode, Shelf, Standing};
 use dcmjoin_campaign::orchestrator::{Outcome, World};
 use dcmjoin_campaign::scanner::LocalScanner;
-use dcmjoin_campaign::{Orchestrator, Spec, Sqlite, manifest, spec};
+use dcmjoin_campaign::{Orchestrator, Spec, manifest, spec};
 use dcmjoin_pipeline::RunConfig;
 use dcmjoin_restore::money::Usd;
 use dcmjoin_restore::rate::RESTORE_REQUESTS_PER_SECOND;
@@ -18,29 +19,54 @@ use dcmjoin_restore::task::Policy;
 use serde_json::{Value, json};
 
 use crate::cli::{CampaignArgs, CampaignCommand, CreateArgs, Talk};
+use crate::commands::ledger::{journal, shelf};
 use crate::exit::Exit;
 use crate::text;
 
 /// Runs a command about a campaign.
 pub(crate) fn run(args: CampaignArgs, talk: &Talk) -> anyhow::Result<Exit> {
-    let file = args.ledger.as_path();
-    match args.command {
-        CampaignCommand::Create(create) => create_one(file, &create, talk),
-        CampaignCommand::Start => start(file, talk),
-        CampaignCommand::Status => status(&Sqlite::open(file)?, talk),
-        CampaignCommand::Pause => set_mode(file, Mode::Paused, None),
-        CampaignCommand::Cancel => set_mode(file, Mode::Cancelled, None),
-        CampaignCommand::Resume { budget_usd } => set_mode(file, Mode::Active, budget_usd),
+    let CampaignArgs { ledger, name, command } = args;
+    let open = || journal(&ledger, &name);
+    match command {
+        CampaignCommand::Create(create) => create_one(&*shelf(&ledger)?, &name, &create, talk),
+        CampaignCommand::Start { wait } => start(open()?, wait.wait_secs, talk),
+        CampaignCommand::Status => status(&*open()?, talk),
+        CampaignCommand::List => list(&*shelf(&ledger)?, talk),
+        CampaignCommand::Pause => set_mode(&*open()?, Mode::Paused, None),
+        CampaignCommand::Cancel => set_mode(&*open()?, Mode::Cancelled, None),
+        CampaignCommand::Resume { budget_usd } => set_mode(&*open()?, Mode::Active, budget_usd),
     }
 }
 
-fn set_mode(file: &Path, mode: Mode, budget_usd: Option<f64>) -> anyhow::Result<Exit> {
-    let ledger = Sqlite::open(file)?;
-    anyhow::ensure!(ledger.mode()? != Mode::Done, "the campaign is done");
+fn set_mode(ledger: &dyn Ledger, mode: Mode, budget_usd: Option<f64>) -> anyhow::Result<Exit> {
+    match (ledger.mode()?, mode) {
+        (Mode::Done, _) => anyhow::bail!("the campaign is done"),
+        (Mode::Draft, _) => anyhow::bail!("the campaign's archives are not all found yet"),
+        (Mode::Cancelled, Mode::Active | Mode::Paused) => {
+            anyhow::bail!("the campaign is cancelled; create another one")
+        }
+        _ => {}
+    }
     if budget_usd.is_some() {
         ledger.set_budget(usd(budget_usd)?)?;
     }
     ledger.set_mode(mode, None)?;
+    Ok(Exit::Complete)
+}
+
+fn list(shelf: &dyn Shelf, talk: &Talk) -> anyhow::Result<Exit> {
+    let campaigns = shelf.campaigns()?;
+    let lines = match talk.json {
+        true => {
+            let row = |(name, mode): &(String, Mode)| json!({"name": name, "mode": mode.as_str()});
+            let rows: Vec<Value> = campaigns.iter().map(row).collect();
+            format!("{}\n", serde_json::to_string_pretty(&rows)?)
+        }
+        false => {
+            campaigns.iter().map(|(name, mode)| format!("{name}: {}\n", mode.as_str())).collect()
+        }
+    };
+    text::data(&lines)?;
     Ok(Exit::Complete)
 }
 
@@ -49,7 +75,12 @@ fn usd(dollars: Option<f64>) -> anyhow::Result<Option<Usd>> {
     dollars.map(amount).transpose()
 }
 
-fn create_one(file: &Path, args: &CreateArgs, talk: &Talk) -> anyhow::Result<Exit> {
+fn create_one(
+    shelf: &dyn Shelf,
+    name: &str,
+    args: &CreateArgs,
+    talk: &Talk,
+) -> anyhow::Result<Exit> {
     let prices = args.prices.as_ref().map(std::fs::read_to_string).transpose()?;
     let policy = Policy { tier: args.tier, days: args.days, ..Policy::default() };
     let spec = Spec {
@@ -67,16 +98,10 @@ fn create_one(file: &Path, args: &CreateArgs, talk: &Talk) -> anyhow::Result<Exi
         prices,
     };
     let aws = aws(&spec)?;
-    let ledger = Sqlite::create(file, &spec)?;
-    let filled = runtime()?.block_on(manifest::fill(&ledger, &aws, &spec));
-    if filled.is_err() {
-        // A journal of a part of the archives must not be started.
-        drop(ledger);
-        std::fs::remove_file(file)?;
-        filled?;
-        return Ok(Exit::Failure);
-    }
-    status(&ledger, talk)
+    let ledger = shelf.create(name, &spec)?;
+    // Where this fails it stays a draft, which nobody starts.
+    super::runtime()?.block_on(manifest::fill(&*ledger, &aws, &spec))?;
+    status(&*ledger, talk)
 }
 
 fn aws(spec: &Spec) -> anyhow::Result<Arc<Aws>> {
@@ -85,34 +110,37 @@ fn aws(spec: &Spec) -> anyhow::Result<Arc<Aws>> {
     Ok(Arc::new(Aws::new(endpoint.as_deref(), &spec.region, from_environment())?))
 }
 
-fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
-    Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?)
-}
-
-fn start(file: &Path, talk: &Talk) -> anyhow::Result<Exit> {
-    let ledger = Arc::new(Sqlite::open(file)?);
+/// Returns what an orchestrator of a campaign acts on and by.
+pub(crate) fn world(
+    ledger: Arc<dyn Ledger>,
+    stop: Arc<AtomicBool>,
+    wait_secs: u16,
+) -> anyhow::Result<World> {
     let spec = ledger.spec()?;
     let config = RunConfig::new(Vec::new(), Vec::new(), spec.output.parse()?);
-    let stop = Arc::new(AtomicBool::new(false));
-    let world = World {
-        ledger: ledger.clone(),
+    Ok(World {
+        ledger,
         aws: aws(&spec)?,
         scanner: Arc::new(LocalScanner::new(config, None)),
-        clockwork: Arc::new(RealTime),
-        stop: Arc::clone(&stop),
-    };
-    let holder = format!("process {}", std::process::id());
-    let outcome = runtime()?.block_on(async move {
+        clockwork: Arc::new(RealTime { wait_max: Duration::from_secs(wait_secs.into()) }),
+        stop,
+    })
+}
+
+fn start(ledger: Arc<dyn Ledger>, wait_secs: u16, talk: &Talk) -> anyhow::Result<Exit> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let world = world(Arc::clone(&ledger), Arc::clone(&stop), wait_secs)?;
+    let outcome = super::runtime()?.block_on(async move {
         let asked = tokio::spawn(async move {
             super::signal().await;
             text::talk("stopping after the instances on their way");
             stop.store(true, Ordering::Relaxed);
         });
-        let outcome = Orchestrator::take(world, &holder)?.run().await;
+        let outcome = Orchestrator::take(world, &this_process())?.run().await;
         asked.abort();
         outcome
     })?;
-    status(&ledger, talk)?;
+    status(&*ledger, talk)?;
     Ok(match outcome {
         Outcome::Done(_) => Exit::Complete,
         Outcome::Paused(reason) => {
@@ -123,7 +151,7 @@ fn start(file: &Path, talk: &Talk) -> anyhow::Result<Exit> {
     })
 }
 
-fn status(ledger: &Sqlite, talk: &Talk) -> anyhow::Result<Exit> {
+fn status(ledger: &dyn Ledger, talk: &Talk) -> anyhow::Result<Exit> {
     let standing = ledger.standing()?;
     if talk.json {
         text::data(&format!("{}\n", serde_json::to_string_pretty(&as_json(&standing))?))?;

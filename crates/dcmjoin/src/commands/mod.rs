@@ -8,6 +8,10 @@ pub(crate) mod dead_letters;
 pub(crate) mod demo;
 pub(crate) mod get;
 pub(crate) mod inspect;
+#[cfg(feature = "cloud")]
+pub(crate) mod ledger;
+#[cfg(feature = "cloud")]
+pub(crate) mod orchestrate;
 pub(crate) mod plan;
 #[cfg(feature = "cloud")]
 pub(crate) mod rehearse;
@@ -39,6 +43,12 @@ async fn stop_on_signal(progress: Arc<Progress>) {
     progress.stop();
     signal().await;
     std::process::exit(crate::exit::Exit::Stopped as i32);
+}
+
+/// Returns a runtime for what is no run.
+#[cfg(feature = "cloud")]
+pub(crate) fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?)
 }
 
 pub(crate) async fn signal() {

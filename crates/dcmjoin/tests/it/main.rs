@@ -10,6 +10,8 @@ mod arguments;
 #[cfg(test)]
 mod books;
 #[cfg(test)]
+mod campaign;
+#[cfg(test)]
 mod catalog;
 #[cfg(test)]
 mod catalog_engines;
@@ -23,6 +25,8 @@ mod hostile;
 mod inspect;
 #[cfg(test)]
 mod kill;
+#[cfg(test)]
+mod orchestrate;
 #[cfg(test)]
 mod plan;
 #[cfg(test)]
