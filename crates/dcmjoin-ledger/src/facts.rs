@@ -156,6 +156,9 @@ pub enum Assignment {
     Lease,
     /// The broker parts them over the group's members, anew where one comes or goes.
     Group,
+    /// Workers part them by a rule over those that were heard of; where one comes or goes, two may
+    /// have the same for a short while, and give the same pairs.
+    Rule,
 }
 
 /// What a backend promises beyond what all promise; asserted by the conformance suite.

@@ -16,6 +16,20 @@ async fn it_does_what_every_task_store_does() {
     crate::task_suite::check(&open(&dir)).await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn it_does_what_every_fact_log_does() {
+    let dir = tempfile::tempdir().unwrap();
+    let (log, other) = (open(&dir), open(&dir));
+    let subject = crate::fact_suite::Subject {
+        log: &log,
+        other: &other,
+        restart: &|| (),
+        // Its leases last a minute.
+        silence: None,
+    };
+    crate::fact_suite::check(&subject).await;
+}
+
 #[tokio::test]
 async fn a_file_of_another_form_is_refused() {
     let dir = tempfile::tempdir().unwrap();

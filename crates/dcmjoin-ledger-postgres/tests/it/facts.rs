@@ -1,0 +1,23 @@
+//! Facts on a real server.
+
+use std::time::Duration;
+
+use dcmjoin_ledger_postgres::Postgres;
+
+/// So short that a test can wait for it, and longer than a busy machine is silent.
+const LEASE: Duration = Duration::from_secs(5);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn it_does_what_every_fact_log_does() {
+    let server = dcmjoin_testkit::Postgres::start().unwrap();
+    let url = server.create_database().unwrap();
+    let log = Postgres::open(&url).await.unwrap().with_lease(LEASE);
+    let other = Postgres::open(&url).await.unwrap().with_lease(LEASE);
+    let subject = crate::fact_suite::Subject {
+        log: &log,
+        other: &other,
+        restart: &|| server.kill_and_restart().unwrap(),
+        silence: Some(LEASE + Duration::from_secs(1)),
+    };
+    crate::fact_suite::check(&subject).await;
+}
