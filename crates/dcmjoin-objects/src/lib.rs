@@ -41,6 +41,6 @@ pub use meter::{Meter, Requests, Retries};
 pub use object::Object;
 #[cfg(feature = "cloud")]
 pub use profile::Keys;
-pub use root::{PutMode, Root};
+pub use root::{PutMode, Root, on_waiting_thread};
 pub use stores::Stores;
 pub use writer::Writer;

@@ -11,7 +11,6 @@ use object_store::{
     UpdateVersion,
 };
 use tokio::io::AsyncReadExt;
-use tokio::runtime::{Handle, RuntimeFlavor};
 
 use crate::client::Client;
 use crate::error::{Error, ErrorKind, Operation};
@@ -412,13 +411,23 @@ fn store_mode(mode: &PutMode) -> object_store::PutMode {
     }
 }
 
-/// Runs what waits for a device where it keeps nobody else waiting: right here where this thread
-/// may wait, which saves handing it over.
+tokio::task_local! {
+    /// Set where the thread may wait for a device.
+    static MAY_WAIT: ();
+}
+
+/// Runs a future whose thread is there to wait for devices: files are written and read on this very
+/// thread, which saves handing each to another one. For use with `spawn_blocking` and `block_on`.
+pub async fn on_waiting_thread<F: Future>(future: F) -> F::Output {
+    MAY_WAIT.scope((), future).await
+}
+
+/// Runs what waits for a device where it keeps nobody else waiting.
 pub(crate) async fn blocking<T: Send + 'static>(
     task: impl FnOnce() -> std::io::Result<T> + Send + 'static,
 ) -> std::io::Result<T> {
-    if Handle::current().runtime_flavor() == RuntimeFlavor::MultiThread {
-        return tokio::task::block_in_place(task);
+    if MAY_WAIT.try_with(|()| ()).is_ok() {
+        return task();
     }
     let done = tokio::task::spawn_blocking(task).await;
     done.unwrap_or_else(|error| Err(std::io::Error::other(error)))

@@ -11,7 +11,7 @@ use dcmjoin_catalog::{Row, State};
 use dcmjoin_formats::payload;
 use dcmjoin_index::{Fact, FactRuns, Fingerprint, HeaderPlace, Outcome, digest};
 use dcmjoin_model::{Half, PayloadKind, Rejection, SopInstanceUid, Warnings};
-use dcmjoin_objects::Object;
+use dcmjoin_objects::{Object, on_waiting_thread};
 use futures::future::poll_immediate;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
@@ -270,7 +270,7 @@ impl Images {
         };
         if self.to_folder() {
             let runtime = Handle::current();
-            self.tasks.spawn_blocking(move || runtime.block_on(task));
+            self.tasks.spawn_blocking(move || runtime.block_on(on_waiting_thread(task)));
         } else {
             self.tasks.spawn(task);
         }
