@@ -3,6 +3,8 @@
 //! Each answer's `Date` sets the server's clock, by which copies are judged; requests are signed by it
 //! too once S3 has said that this machine's clock is off. So one that is a day off works as well.
 
+pub(crate) mod control;
+
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -73,6 +75,7 @@ struct Reply {
     restore: Option<String>,
     class: Option<String>,
     archive: Option<String>,
+    tag: Option<String>,
     body: String,
     at: Moment,
 }
@@ -345,7 +348,7 @@ impl Aws {
             self.clock.lock().unwrap_or_else(PoisonError::into_inner).observe(local, date);
         }
         let (restore, class) = (header("x-amz-restore"), header("x-amz-storage-class"));
-        let archive = header("x-amz-archive-status");
+        let (archive, tag) = (header("x-amz-archive-status"), header("etag"));
         let status = response.status().as_u16();
         let long = response.content_length().is_some_and(|length| length > ANSWER_BYTES_MAX as u64);
         if long {
@@ -356,7 +359,15 @@ impl Aws {
         if listing::code(&body) == SKEWED {
             self.skewed.store(true, Ordering::Relaxed);
         }
-        Ok(Reply { status, restore, class, archive, body, at: date.unwrap_or_else(|| self.now()) })
+        Ok(Reply {
+            status,
+            restore,
+            class,
+            archive,
+            tag,
+            body,
+            at: date.unwrap_or_else(|| self.now()),
+        })
     }
 }
 

@@ -7,6 +7,7 @@
 //! Each step is written down before its effects are carried out (`effects`). After a restart
 //! [`Orchestrator::run`] begins with what was open, and goes on.
 
+mod batch;
 mod effects;
 mod waves;
 
@@ -76,6 +77,9 @@ pub struct Orchestrator {
     wave_bytes: HashMap<u64, u64>,
     /// When the first archive of a wave was seen to be available.
     first_copy: HashMap<u64, Moment>,
+    /// Batch Operations jobs on their way, and how many were made.
+    jobs: Vec<batch::Running>,
+    jobs_made: u32,
     paused: Option<String>,
     _beats: Beats,
 }
@@ -102,7 +106,11 @@ impl Orchestrator {
     /// # Errors
     /// [`Error::Held`] where another orchestrator holds it; [`Error::Invalid`] where it has ended.
     pub fn take(world: World, holder: &str) -> Result<Self, Error> {
-        let spec = world.ledger.spec()?;
+        let mut spec = world.ledger.spec()?;
+        if spec.batch.is_some() {
+            // A call waits for its job's report.
+            spec.policy.answer_secs_max = spec.policy.answer_secs_max.max(batch::JOB_SECS_MAX);
+        }
         let lease = world.ledger.take(holder)?;
         let standing = world.ledger.standing()?;
         let money = Money::new(&spec, standing.spend)?;
@@ -129,6 +137,8 @@ impl Orchestrator {
             scan: None,
             wave_bytes,
             first_copy: HashMap::new(),
+            jobs: Vec::new(),
+            jobs_made: 0,
             paused: None,
             _beats: beats,
         })
@@ -141,6 +151,7 @@ impl Orchestrator {
     pub async fn run(mut self) -> Result<Outcome, Error> {
         let outcome = self.until_its_end().await;
         if outcome.is_ok() {
+            self.leave_jobs()?;
             self.world.ledger.release(self.lease)?;
         } else if let Some(scan) = self.scan.take() {
             // Its result no longer counts, but it must not go on beside that of who comes next.
@@ -158,6 +169,7 @@ impl Orchestrator {
                 return Ok(outcome);
             }
             let more = self.events().await?;
+            self.look_at_jobs().await?;
             self.time().await?;
             self.scan_ended().await?;
             let waves = self.world.ledger.waves()?;
@@ -224,6 +236,7 @@ impl Orchestrator {
             }
             Mode::Cancelled => {
                 self.end_scan().await?;
+                self.cancel_jobs().await;
                 self.cancel().await?;
                 Ok(Some(Outcome::Cancelled))
             }

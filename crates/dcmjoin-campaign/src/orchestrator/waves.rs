@@ -45,6 +45,9 @@ impl Orchestrator {
         let late: Vec<u64> =
             waves.iter().filter(|wave| self.is_late(wave, now)).map(|wave| wave.wave).collect();
         for wave in next.into_iter().chain(late) {
+            if let Some(batch) = self.spec.batch.clone() {
+                self.start_by_batch(&batch, wave, "planned").await?;
+            }
             for state in ["planned", "expired"] {
                 self.start(wave, state).await?;
             }

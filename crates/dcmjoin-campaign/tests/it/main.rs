@@ -3,8 +3,10 @@
 #![expect(clippy::unwrap_used, reason = "a test's helpers fail with it")]
 
 mod answers;
+mod batch;
 mod events;
 mod journal;
+mod ministack;
 mod money;
 mod scene;
 mod whole;
