@@ -3,6 +3,8 @@
 //! Each answer's `Date` sets the server's clock, by which copies are judged; requests are signed by it
 //! too once S3 has said that this machine's clock is off. So one that is a day off works as well.
 
+pub(crate) mod control;
+
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -76,6 +78,7 @@ struct Reply {
     archive: Option<String>,
     /// What the headers say: the answer to HEAD has a length and no body.
     length: Option<u64>,
+    tag: Option<String>,
     body: String,
     at: Moment,
 }
@@ -379,7 +382,7 @@ impl Aws {
             self.clock.lock().unwrap_or_else(PoisonError::into_inner).observe(local, date);
         }
         let (restore, class) = (header("x-amz-restore"), header("x-amz-storage-class"));
-        let archive = header("x-amz-archive-status");
+        let (archive, tag) = (header("x-amz-archive-status"), header("etag"));
         let length = header("content-length").and_then(|length| length.parse().ok());
         let status = response.status().as_u16();
         if response.content_length().is_some_and(|length| length > ANSWER_BYTES_MAX as u64) {
@@ -391,7 +394,7 @@ impl Aws {
             self.skewed.store(true, Ordering::Relaxed);
         }
         let at = date.unwrap_or_else(|| self.now());
-        Ok(Reply { status, restore, class, archive, length, body, at })
+        Ok(Reply { status, restore, class, archive, tag, length, body, at })
     }
 }
 

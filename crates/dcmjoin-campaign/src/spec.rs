@@ -31,6 +31,40 @@ pub struct Spec {
     pub budget: Option<Usd>,
     /// The price file's text; the shipped prices where `None`.
     pub prices: Option<String>,
+    /// Ask by S3 Batch Operations jobs, a wave at a time; key by key where `None`.
+    #[serde(default)]
+    pub batch: Option<Batch>,
+}
+
+/// How restores are asked for by S3 Batch Operations jobs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Batch {
+    /// The role that jobs act as: `arn:aws:iam::ACCOUNT:role/NAME`.
+    pub role: String,
+    /// The bucket of manifests and reports, in the region of the archives.
+    pub bucket: String,
+    /// Below which key they stand.
+    pub prefix: String,
+}
+
+impl Batch {
+    /// Returns how to ask, from a role and `s3://bucket/prefix`; `None` where these are none.
+    #[must_use]
+    pub fn new(role: &str, folder: &str) -> Option<Self> {
+        let (bucket, prefix) = folder.strip_prefix("s3://")?.split_once('/')?;
+        let prefix = prefix.trim_matches('/');
+        let batch =
+            Self { role: role.to_owned(), bucket: bucket.to_owned(), prefix: prefix.to_owned() };
+        let digits = |account: &str| account.bytes().all(|byte| byte.is_ascii_digit());
+        let account = Some(batch.account()).filter(|account| account.len() == 12);
+        (account.is_some_and(digits) && !bucket.is_empty() && !prefix.is_empty()).then_some(batch)
+    }
+
+    /// Returns the account's number, which the role's name holds.
+    #[must_use]
+    pub fn account(&self) -> &str {
+        self.role.split(':').nth(4).unwrap_or_default()
+    }
 }
 
 /// Waves on their way: one is read while the next one is restored.

@@ -96,6 +96,20 @@ impl Money {
         }
     }
 
+    /// Returns what a Batch Operations job for so many keys costs.
+    pub(crate) fn job(&self, keys: u64) -> Usd {
+        let prices = &self.region.requests;
+        prices.batch_job.usd + prices.batch_million.usd.for_each(keys.into(), 1_000_000)
+    }
+
+    /// Charges what was set aside, but for what was refused of retrieval, requests and copies.
+    pub(crate) fn settle_but(&mut self, aside: Aside, refused: [Usd; 3]) {
+        for (at, (reservation, usd)) in aside.0.into_iter().enumerate() {
+            let less = refused.get(at).copied().unwrap_or(Usd::ZERO);
+            self.meter.charge(reservation, usd.less(less));
+        }
+    }
+
     /// Charges requests that are too cheap to ask for each: listings, looks, the queue.
     pub(crate) fn count_calls(&mut self, aws: &Aws) {
         let requests = aws.requests();

@@ -1,7 +1,9 @@
 //! Inventory reports: a bucket's objects in files, with a manifest.
 //!
-//! Source: the S3 user guide, "Locating your inventory list". Written when asked for, as CSV; S3
-//! writes them once a day or a week, and its lists are of some time before.
+//! Source: the S3 user guide, "Locating your inventory list". Written when asked for, as CSV or
+//! Parquet; S3 writes them once a day or a week, and its lists are of some time before.
+
+mod table;
 
 use std::io::Write as _;
 use std::ops::Bound;
@@ -23,6 +25,16 @@ use crate::world::World;
 /// Rows of a file.
 const FILE_ROWS: usize = 100_000;
 
+/// The form of an inventory's files.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum FileFormat {
+    /// CSV in gzip, keys URL-encoded.
+    #[default]
+    Csv,
+    /// Parquet, snappy.
+    Parquet,
+}
+
 /// Which objects, and where to.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Inventory<'a> {
@@ -32,31 +44,38 @@ pub(crate) struct Inventory<'a> {
     pub(crate) prefix: &'a str,
     /// The name of the configuration.
     pub(crate) name: &'a str,
+    pub(crate) format: FileFormat,
 }
 
 impl World {
     /// Writes a report, and returns the key of its `manifest.json`.
     pub(crate) fn write_inventory(&mut self, inventory: Inventory<'_>) -> S3Result<String> {
-        let Inventory { bucket, destination, prefix, name } = inventory;
+        let Inventory { bucket, destination, prefix, name, format } = inventory;
         self.bucket(destination)?;
         let versions = self.bucket(bucket)?.versioning != Versioning::Never;
         let folder = format!("{prefix}/{bucket}/{name}").trim_start_matches('/').to_owned();
         let mut files = Vec::new();
-        for rows in self.inventory_rows(bucket, versions)? {
-            files.push(self.write_rows(destination, &folder, &rows)?);
+        for content in self.inventory_files(bucket, versions, format)? {
+            files.push(self.write_file(destination, &folder, format, content)?);
         }
-        let schema = if versions {
-            "Bucket, Key, VersionId, IsLatest, IsDeleteMarker, Size, LastModifiedDate, ETag, \
-             StorageClass"
-        } else {
-            "Bucket, Key, Size, LastModifiedDate, ETag, StorageClass"
+        let (word, schema) = match (format, versions) {
+            (FileFormat::Parquet, true) => ("Parquet", table::WITH_VERSIONS),
+            (FileFormat::Parquet, false) => ("Parquet", table::WITHOUT_VERSIONS),
+            (FileFormat::Csv, true) => (
+                "CSV",
+                "Bucket, Key, VersionId, IsLatest, IsDeleteMarker, Size, LastModifiedDate, ETag, \
+                 StorageClass",
+            ),
+            (FileFormat::Csv, false) => {
+                ("CSV", "Bucket, Key, Size, LastModifiedDate, ETag, StorageClass")
+            }
         };
         let manifest = json!({
             "sourceBucket": bucket,
             "destinationBucket": format!("arn:aws:s3:::{destination}"),
             "version": "2016-11-30",
             "creationTimestamp": self.now.millis().to_string(),
-            "fileFormat": "CSV",
+            "fileFormat": word,
             "fileSchema": schema,
             "files": files,
         });
@@ -71,40 +90,66 @@ impl World {
         Ok(key)
     }
 
-    /// Returns the rows, in parts of a file each.
-    fn inventory_rows(&self, bucket: &str, versions: bool) -> S3Result<Vec<String>> {
-        let mut parts = vec![String::new()];
-        let mut count = 0;
-        for (key, entry) in self.bucket(bucket)?.from(Bound::Unbounded) {
-            let key = form_encoded(key);
-            for object in entry.versions() {
-                if count == FILE_ROWS {
-                    parts.push(String::new());
-                    count = 0;
-                }
-                count += 1;
-                let latest = object.id == entry.current.id;
-                if let Some(text) = parts.last_mut() {
-                    add(text, bucket, &key, object, versions.then_some(latest));
-                }
-            }
-        }
-        Ok(parts)
+    /// Returns the contents of the files.
+    fn inventory_files(
+        &self,
+        bucket: &str,
+        versions: bool,
+        format: FileFormat,
+    ) -> S3Result<Vec<Vec<u8>>> {
+        let entries = self.bucket(bucket)?.from(Bound::Unbounded);
+        let rows = entries.flat_map(|(key, entry)| {
+            let latest = entry.current.id;
+            entry.versions().map(move |object| Row { key, object, latest: object.id == latest })
+        });
+        let rows: Vec<Row<'_>> = rows.collect();
+        let parts = rows.chunks(FILE_ROWS).chain(rows.is_empty().then_some(&[][..]));
+        parts
+            .map(|rows| match format {
+                FileFormat::Csv => csv_of(bucket, rows, versions),
+                FileFormat::Parquet => table::write(bucket, rows, versions),
+            })
+            .collect()
     }
 
-    fn write_rows(&mut self, bucket: &str, folder: &str, rows: &str) -> S3Result<Value> {
-        let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
-        gzip.write_all(rows.as_bytes()).map_err(|_| error::internal())?;
-        let packed = gzip.finish().map_err(|_| error::internal())?;
-        let key = format!("{folder}/data/{}.csv.gz", uuid(self.row.draw()));
+    fn write_file(
+        &mut self,
+        bucket: &str,
+        folder: &str,
+        format: FileFormat,
+        content: Vec<u8>,
+    ) -> S3Result<Value> {
+        let ending = match format {
+            FileFormat::Csv => "csv.gz",
+            FileFormat::Parquet => "parquet",
+        };
+        let key = format!("{folder}/data/{}.{ending}", uuid(self.row.draw()));
         let file = json!({
             "key": key,
-            "size": packed.len(),
-            "MD5checksum": Hex(&Md5::checksum(&packed)).to_string(),
+            "size": content.len(),
+            "MD5checksum": Hex(&Md5::checksum(&content)).to_string(),
         });
-        self.put(bucket, &key, packed.into(), StorageClass::Standard)?;
+        self.put(bucket, &key, content.into(), StorageClass::Standard)?;
         Ok(file)
     }
+}
+
+/// An object, or a version of it, in the list.
+struct Row<'a> {
+    key: &'a str,
+    object: &'a Object,
+    latest: bool,
+}
+
+fn csv_of(bucket: &str, rows: &[Row<'_>], versions: bool) -> S3Result<Vec<u8>> {
+    let mut text = String::new();
+    for row in rows {
+        let key = form_encoded(row.key);
+        add(&mut text, bucket, &key, row.object, versions.then_some(row.latest));
+    }
+    let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
+    gzip.write_all(text.as_bytes()).map_err(|_| error::internal())?;
+    gzip.finish().map_err(|_| error::internal())
 }
 
 fn add(text: &mut String, bucket: &str, key: &str, object: &Object, latest: Option<bool>) {

@@ -66,6 +66,7 @@ pub use class::{AccessTier, Latencies, Latency, StorageClass, Tier};
 pub use emulator::{Clock, Emulator, Error, Faults, Queues};
 pub use event::{EventKind, Route, Shape, Target};
 pub use fault::{Effect, EventEffect, EventFault, Fault, Keys, RequestFault};
+pub use inventory::FileFormat;
 pub use ledger::{Ledger, Retrieved};
 pub use options::{Access, KeyPair, Options, Rate, TimeKind};
 pub use queue::QueueCounts;

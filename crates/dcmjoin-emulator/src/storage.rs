@@ -8,7 +8,7 @@ use crate::bucket::Versioning;
 use crate::class::{StorageClass, Tier};
 use crate::emulator::Error;
 use crate::event::Route;
-use crate::inventory::Inventory;
+use crate::inventory::{FileFormat, Inventory};
 use crate::restore::Ask;
 use crate::restoring::Mood;
 use crate::world::Shared;
@@ -73,7 +73,7 @@ impl Storage {
 
     /// Writes an inventory report of a bucket, and returns the key of its `manifest.json`.
     ///
-    /// It stands at `PREFIX/BUCKET/NAME/YYYY-MM-DDTHH-MMZ/`, its CSV files below `data/`.
+    /// It stands at `PREFIX/BUCKET/NAME/YYYY-MM-DDTHH-MMZ/`, its files below `PREFIX/BUCKET/NAME/data/`.
     ///
     /// # Errors
     /// Where there is no such bucket, or the memory for bodies is full.
@@ -83,8 +83,9 @@ impl Storage {
         destination: &str,
         prefix: &str,
         name: &str,
+        format: FileFormat,
     ) -> Result<String, Error> {
-        let inventory = Inventory { bucket, destination, prefix, name };
+        let inventory = Inventory { bucket, destination, prefix, name, format };
         let key = self.shared.enter().write_inventory(inventory);
         key.map_err(Error::refused("write an inventory"))
     }

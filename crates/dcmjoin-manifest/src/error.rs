@@ -54,7 +54,7 @@ impl Error {
     #[must_use]
     pub const fn hint(&self) -> Option<&'static str> {
         match self {
-            Self::Format { .. } => Some("have the inventory written as CSV"),
+            Self::Format { .. } => Some("have the inventory written as CSV or Parquet"),
             Self::FileMissing { .. } => Some(
                 "copy the inventory's data files as they lie in their bucket: `aws s3 sync s3://bucket/prefix .`",
             ),

@@ -6,9 +6,11 @@
 //! | CSV | `.csv` | `bucket,key[,version][,size]`, as S3 Batch Operations takes it: no header row needed, keys URL-encoded |
 //! | JSON lines | `.jsonl`, `.ndjson`, or a first byte `{` | `bucket` and `key`, or `url`; `version`, `size`, `storage_class` |
 //! | inventory | `.json` | the `manifest.json` of an S3 Inventory, whose files lie beside it or below a folder above |
+//! | Parquet | `.parquet` | a row of an S3 Inventory's Parquet file |
 //!
-//! Each may be gz. In reading order: [`entry`] is what a row says, [`rows`] opens a file and reads
-//! it, [`csv`], [`jsonl`] and [`inventory`] are the forms.
+//! Each but Parquet may be gz. In reading order: [`entry`] is what a row says, [`rows`] opens a file and reads
+//! it, [`csv`], [`jsonl`], [`inventory`] and `table` (Parquet) are the
+//! forms.
 //!
 //! ```
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -23,7 +25,7 @@
 //! # Ok(()) }
 //! ```
 //!
-//! **Invariants.** One row is in memory at a time; a row is at most [`rows::ROW_BYTES_MAX`] long. An
+//! **Invariants.** One row is in memory at a time, of Parquet a thousand; a row is at most [`rows::ROW_BYTES_MAX`] long. An
 //! error names file and line, and never a key.
 
 pub mod csv;
@@ -33,7 +35,8 @@ pub mod inventory;
 pub mod jsonl;
 mod lines;
 pub mod rows;
+mod table;
 
 pub use entry::{Entry, Place};
 pub use error::Error;
-pub use rows::{Parquet, Rows, open, open_with};
+pub use rows::{Rows, open};

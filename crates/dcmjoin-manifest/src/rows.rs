@@ -9,14 +9,10 @@ use crate::error::Error;
 use crate::inventory::{FileFormat, Inventory};
 use crate::jsonl;
 use crate::lines::Lines;
+use crate::table::Table;
 
 /// The longest row, in bytes: a key has 1,024, three times as many URL-encoded.
 pub const ROW_BYTES_MAX: usize = 64 << 10;
-
-/// Reads a Parquet file of an inventory, row by row. What it gives of old versions and deletions is
-/// not given at all.
-pub type Parquet =
-    fn(&Path) -> Result<Box<dyn Iterator<Item = Result<Entry, Error>> + Send>, Error>;
 
 /// The rows of a manifest.
 pub struct Rows {
@@ -30,7 +26,7 @@ pub struct Rows {
 
 enum Part {
     Lines(Lines),
-    Other(Box<dyn Iterator<Item = Result<Entry, Error>> + Send>),
+    Table(Box<Table>),
     None,
 }
 
@@ -40,27 +36,23 @@ enum Form {
     Csv(Option<Columns>),
     JsonLines,
     Inventory(Columns),
-    Parquet(Parquet),
+    Table,
 }
 
 /// Opens a manifest.
 ///
 /// # Errors
-/// [`Error`] where it cannot be read, or is an inventory whose files are not there or not CSV.
+/// [`Error`] where it cannot be read, or is an inventory whose files are not there or ORC.
 pub fn open(file: &Path) -> Result<Rows, Error> {
-    open_with(file, None)
-}
-
-/// Opens a manifest; Parquet files of an inventory are read by `parquet`.
-///
-/// # Errors
-/// As [`open`].
-pub fn open_with(file: &Path, parquet: Option<Parquet>) -> Result<Rows, Error> {
     let name = file.file_name().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
     let name = name.strip_suffix(".gz").unwrap_or(&name);
     let ending = name.rsplit_once('.').map_or("", |(_, ending)| ending);
     if ending == "json" {
-        return inventory(file, parquet);
+        return inventory(file);
+    }
+    if ending == "parquet" {
+        let table = Part::Table(Box::new(Table::open(file)?));
+        return Ok(Rows::new(table, VecDeque::new(), Form::Table));
     }
     let mut lines = Lines::open(file)?;
     let form = match ending {
@@ -72,20 +64,17 @@ pub fn open_with(file: &Path, parquet: Option<Parquet>) -> Result<Rows, Error> {
     Ok(Rows::new(Part::Lines(lines), VecDeque::new(), form))
 }
 
-fn inventory(file: &Path, parquet: Option<Parquet>) -> Result<Rows, Error> {
+fn inventory(file: &Path) -> Result<Rows, Error> {
     let inventory = Inventory::open(file)?;
     let place = || file.display().to_string();
-    let form = match (inventory.file_format, parquet) {
-        (FileFormat::Csv, _) => {
+    let form = match inventory.file_format {
+        FileFormat::Csv => {
             let wrong =
                 |detail: &'static str| Error::Row { place: place(), detail: detail.to_owned() };
             Form::Inventory(inventory.columns().map_err(wrong)?)
         }
-        (FileFormat::Parquet, Some(parquet)) => Form::Parquet(parquet),
-        (FileFormat::Parquet, None) => {
-            return Err(Error::Format { place: place(), format: "Parquet" });
-        }
-        (FileFormat::Orc, _) => return Err(Error::Format { place: place(), format: "ORC" }),
+        FileFormat::Parquet => Form::Table,
+        FileFormat::Orc => return Err(Error::Format { place: place(), format: "ORC" }),
     };
     Ok(Rows::new(Part::None, inventory.locate(file)?.into(), form))
 }
@@ -105,7 +94,7 @@ impl Rows {
     fn next_file(&mut self) -> Option<Result<(), Error>> {
         let file = self.files.pop_front()?;
         let part = match &self.form {
-            Form::Parquet(read) => read(&file).map(Part::Other),
+            Form::Table => Table::open(&file).map(|table| Part::Table(Box::new(table))),
             _ => Lines::open(&file).map(Part::Lines),
         };
         Some(part.map(|part| self.part = part))
@@ -115,7 +104,13 @@ impl Rows {
     fn of_part(&mut self) -> Option<Result<Entry, Error>> {
         match &mut self.part {
             Part::None => None,
-            Part::Other(rows) => rows.next(),
+            Part::Table(table) => loop {
+                match table.next()? {
+                    Ok(Some(entry)) => return Some(Ok(entry)),
+                    Ok(None) => self.skipped += 1,
+                    Err(error) => return Some(Err(error)),
+                }
+            },
             Part::Lines(lines) => loop {
                 let (line, read) = match lines.next()? {
                     Ok((line, row)) => (line, self.form.read(row, line)),
@@ -146,7 +141,7 @@ impl Form {
         let read = match self {
             Self::JsonLines => return jsonl::read(row, line).map(Some).map_err(Passed::Wrong),
             Self::List | Self::Csv(_) if row.starts_with('#') => return Ok(None),
-            Self::List | Self::Parquet(_) => {
+            Self::List | Self::Table => {
                 return Ok(Some(Entry::new(Place::Location(row.to_owned()), line)));
             }
             Self::Csv(columns @ None) => {
@@ -254,23 +249,13 @@ mod tests {
     }
 
     #[test]
-    fn parquet_files_are_read_by_whoever_can() {
-        let (dir, file) = written("manifest.json", b"");
-        std::fs::write(dir.path().join("1.parquet"), "x").unwrap();
-        std::fs::write(
-            &file,
-            r#"{"sourceBucket":"b","fileFormat":"Parquet","fileSchema":"message s3.inventory {}",
-                "files":[{"key":"x/1.parquet","size":1}]}"#,
-        )
-        .unwrap();
+    fn orc_is_refused_with_a_hint() {
+        let (_dir, file) = written(
+            "manifest.json",
+            br#"{"sourceBucket":"b","fileFormat":"ORC","fileSchema":"struct<>","files":[]}"#,
+        );
         let error = open(&file).err().unwrap();
-        assert!(error.to_string().contains("Parquet") && error.hint().is_some(), "{error}");
-        let read: Parquet = |file| {
-            let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            Ok(Box::new(std::iter::once(Ok(Entry::new(Place::Location(name), 1)))))
-        };
-        let rows: Vec<_> = open_with(&file, Some(read)).unwrap().map(Result::unwrap).collect();
-        assert_eq!(rows[0].place.to_string(), "1.parquet");
+        assert!(error.to_string().contains("ORC") && error.hint().is_some(), "{error}");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use dcmjoin_restore::answer::Answer;
 use dcmjoin_restore::class::StorageClass;
 use dcmjoin_restore::moment::Moment;
-use dcmjoin_restore::task::{Effect, Input, Setting, Sighting};
+use dcmjoin_restore::task::{Effect, Input, Setting, Sighting, State};
 use futures::StreamExt as _;
 
 use super::Orchestrator;
@@ -165,15 +165,11 @@ impl Orchestrator {
             let tiered = matches!(archive.task.class, StorageClass::IntelligentTiering(_));
             archive.place.version.is_some() || tiered
         });
-        for archive in single {
-            if let Some(sighting) = self.world.aws.head(&archive.place).await {
-                inputs.push((archive, Input::Seen(sighting)));
-            }
-        }
+        let mut doubtful = single;
         while let Some(first) = listed.first() {
             let bucket = first.place.bucket.clone();
             let Some((page, at)) = self.page_with(&bucket, &first.place.key).await else {
-                return Ok(inputs);
+                break;
             };
             let end = page.last().map(|object| object.key.clone());
             let found: HashMap<_, _> =
@@ -191,10 +187,19 @@ impl Orchestrator {
                 if let Some(object) = found.get(&archive.place.key) {
                     archive.bytes = object.bytes;
                     let sighting = Sighting { class: object.class, status: object.status, at };
-                    inputs.push((archive, Input::Seen(sighting)));
+                    if contradicts(&archive, &sighting) {
+                        doubtful.push(archive);
+                    } else {
+                        inputs.push((archive, Input::Seen(sighting)));
+                    }
                 }
             }
             listed = rest;
+        }
+        for archive in doubtful {
+            if let Some(sighting) = self.world.aws.head(&archive.place).await {
+                inputs.push((archive, Input::Seen(sighting)));
+            }
         }
         Ok(inputs)
     }
@@ -215,4 +220,15 @@ impl Orchestrator {
             }
         }
     }
+}
+
+/// Returns whether a listing knows of no restore where one was asked for. The object itself is asked
+/// then: some servers that speak S3 list no `RestoreStatus`.
+fn contradicts(archive: &Archive, sighting: &Sighting) -> bool {
+    let expected = match archive.task.state {
+        State::Requested { called, .. } => called,
+        State::Restoring { .. } | State::Available { .. } | State::Scanning { .. } => true,
+        State::Planned | State::Done | State::Expired { .. } | State::Failed { .. } => false,
+    };
+    expected && sighting.status.is_none() && sighting.class.reads_at_once() == Some(false)
 }

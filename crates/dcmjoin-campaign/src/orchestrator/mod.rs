@@ -7,6 +7,7 @@
 //! Each step is written down before its effects are carried out (`effects`). After a restart
 //! [`Orchestrator::run`] begins with what was open, and goes on.
 
+mod batch;
 mod effects;
 mod waves;
 
@@ -84,6 +85,9 @@ pub struct Orchestrator {
     wave_bytes: HashMap<u64, u64>,
     /// When the first archive of a wave was seen to be available.
     first_copy: HashMap<u64, Moment>,
+    /// Batch Operations jobs on their way, and how many were made.
+    jobs: Vec<batch::Running>,
+    jobs_made: u32,
     paused: Option<String>,
     rest: Rest,
     _beats: Beats,
@@ -120,11 +124,15 @@ impl Orchestrator {
     /// # Errors
     /// [`Error::Held`] where another orchestrator holds it; [`Error::Invalid`] where it has ended.
     pub fn take(world: World, holder: &str) -> Result<Self, Error> {
-        let spec = world.ledger.spec()?;
+        let mut spec = world.ledger.spec()?;
         if world.ledger.mode()? == Mode::Draft {
             return Err(Error::Invalid(
                 "the campaign's archives were not all found; create it again".to_owned(),
             ));
+        }
+        if spec.batch.is_some() {
+            // A call waits for its job's report.
+            spec.policy.answer_secs_max = spec.policy.answer_secs_max.max(batch::JOB_SECS_MAX);
         }
         let lease = match world.ledger.take(holder) {
             // Nobody waits a minute for a process that was killed on this machine.
@@ -159,6 +167,8 @@ impl Orchestrator {
             scan: None,
             wave_bytes,
             first_copy: HashMap::new(),
+            jobs: Vec::new(),
+            jobs_made: 0,
             paused: None,
             rest: Rest::default(),
             _beats: beats,
@@ -171,6 +181,7 @@ impl Orchestrator {
     /// [`Error::Fenced`] where the campaign was taken over; [`Error::Journal`], [`Error::Service`].
     pub async fn run(mut self) -> Result<Outcome, Error> {
         let outcome = self.until_its_end().await;
+        let outcome = outcome.and_then(|outcome| self.leave_jobs().map(|()| outcome));
         if let (Err(_), Some(scan)) = (&outcome, self.scan.take()) {
             // Its result no longer counts, but it must not go on beside that of who comes next.
             self.world.scanner.stop();
@@ -189,6 +200,7 @@ impl Orchestrator {
                 return Ok(outcome);
             }
             let more = self.events().await?;
+            self.look_at_jobs().await?;
             self.time().await?;
             self.scan_ended().await?;
             let waves = self.world.ledger.waves()?;
@@ -258,6 +270,7 @@ impl Orchestrator {
             }
             Mode::Cancelled => {
                 self.end_scan().await?;
+                self.cancel_jobs().await;
                 self.cancel().await?;
                 Ok(Some(Outcome::Cancelled))
             }

@@ -49,6 +49,9 @@ impl Orchestrator {
         let late = |wave: &&WaveTally| !is_finished(wave) && self.is_late(wave, now);
         let late: Vec<u64> = waves.iter().filter(late).map(|wave| wave.wave).collect();
         for wave in next.into_iter().chain(late) {
+            if let Some(batch) = self.spec.batch.clone() {
+                self.start_by_batch(&batch, wave, "planned").await?;
+            }
             for state in ["planned", "expired"] {
                 self.start(wave, state).await?;
             }

@@ -3,9 +3,11 @@
 #![expect(clippy::unwrap_used, reason = "a test's helpers fail with it")]
 
 mod answers;
+mod batch;
 mod clock;
 mod events;
 mod journal;
+mod ministack;
 mod money;
 mod scene;
 mod trouble;

@@ -60,6 +60,17 @@ pub(crate) fn key() -> Credentials {
     }
 }
 
+/// The runner's settings of S3.
+pub(crate) fn variables(endpoint: &str) -> HashMap<String, String> {
+    let variables = [
+        ("AWS_ENDPOINT_URL", endpoint),
+        ("AWS_ACCESS_KEY_ID", "test-key"),
+        ("AWS_SECRET_ACCESS_KEY", "test-secret"),
+        ("AWS_REGION", "us-east-1"),
+    ];
+    variables.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect()
+}
+
 impl Scene {
     pub(crate) fn new() -> Self {
         Self::with(Options::default(), Shape::EventBridge)
@@ -107,6 +118,7 @@ impl Scene {
             restores_per_sec: 1_000,
             budget: None,
             prices: None,
+            batch: None,
         };
         Self { emulator, folder, spec, instances, local: None, provider: Arc::new(|| Some(key())) }
     }
@@ -134,15 +146,7 @@ impl Scene {
     }
 
     pub(crate) fn world(&self, ledger: Arc<dyn Ledger>) -> World {
-        let endpoint = self.emulator.endpoint();
-        let variables = [
-            ("AWS_ENDPOINT_URL", endpoint.as_str()),
-            ("AWS_ACCESS_KEY_ID", "test-key"),
-            ("AWS_SECRET_ACCESS_KEY", "test-secret"),
-            ("AWS_REGION", "us-east-1"),
-        ];
-        let variables: HashMap<String, String> =
-            variables.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+        let variables = variables(&self.emulator.endpoint());
         let config = RunConfig::new(Vec::new(), Vec::new(), self.spec.output.parse().unwrap());
         World {
             ledger,

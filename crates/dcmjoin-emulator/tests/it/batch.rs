@@ -1,7 +1,9 @@
 //! Batch jobs and inventories.
 
-use dcmjoin_emulator::{Effect, Fault, Keys, Kind, Options, ReportColumns, StorageClass, Tier};
-use dcmjoin_testkit::Ask;
+use dcmjoin_emulator::{
+    Effect, Fault, FileFormat, Keys, Kind, Options, ReportColumns, StorageClass, Tier,
+};
+use dcmjoin_testkit::{Ask, Python};
 use serde_json::Value;
 
 use super::*;
@@ -221,7 +223,9 @@ fn an_inventory_is_a_manifest() {
         scene.put(key, "12345", StorageClass::Glacier);
     }
     let storage = scene.emulator.storage();
-    let key = storage.write_inventory("archive", "reports", "inventory", "daily").unwrap();
+    let key = storage
+        .write_inventory("archive", "reports", "inventory", "daily", FileFormat::Csv)
+        .unwrap();
     assert_eq!(key, "inventory/archive/daily/2026-03-10T09-30Z/manifest.json");
     let answer = scene.bucket_get("reports", &key);
     let manifest: Value = serde_json::from_slice(&answer.body).unwrap();
@@ -243,4 +247,40 @@ fn an_inventory_is_a_manifest() {
     scene.advance(5 * MINUTE);
     let code = scene.describe(&other).element("FailureCode");
     assert_eq!(code.as_deref(), Some("ManifestETagMismatch"));
+}
+
+/// pyarrow reads what the emulator writes, as it reads what S3 writes.
+#[test]
+fn an_inventory_in_parquet_is_read_by_others() {
+    let scene = Scene::with_reports(Options::default());
+    scene.put("a b+%2F.tar", "12345", StorageClass::Glacier);
+    scene.put("ü.tar", "1234567", StorageClass::DeepArchive);
+    let storage = scene.emulator.storage();
+    let key = storage
+        .write_inventory("archive", "reports", "inventory", "daily", FileFormat::Parquet)
+        .unwrap();
+    let manifest: Value = serde_json::from_slice(&scene.bucket_get("reports", &key).body).unwrap();
+    assert_eq!(manifest["fileFormat"], "Parquet");
+    let file = manifest["files"][0]["key"].as_str().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("1.parquet");
+    std::fs::write(&path, scene.bucket_get("reports", file).body).unwrap();
+    let script = "import sys, pyarrow.parquet as parquet
+table = parquet.read_table(sys.argv[1])
+print(parquet.ParquetFile(sys.argv[1]).metadata.row_group(0).column(0).compression)
+for row in table.to_pylist(): print(row['bucket'], row['key'], row['size'], row['storage_class'], row['last_modified_date'].year)";
+    let read = Python::find().unwrap().run(script, [&path]).unwrap();
+    let rows: Vec<&str> = read.lines().collect();
+    assert_eq!(
+        rows,
+        ["SNAPPY", "archive a b+%2F.tar 5 GLACIER 2026", "archive ü.tar 7 DEEP_ARCHIVE 2026"]
+    );
+    // S3 Batch Operations takes no other than CSV.
+    let tag =
+        scene.bucket_get("reports", &key).header("etag").unwrap().trim_matches('"').to_owned();
+    let format = ("S3InventoryReport_CSV_20161130", "");
+    let made = scene.create_for("t", format, &format!("reports/{key}"), &tag, "");
+    let id = made.element("JobId").unwrap();
+    scene.advance(5 * MINUTE);
+    assert_eq!(scene.describe(&id).element("Status").as_deref(), Some("Failed"));
 }

@@ -114,6 +114,14 @@ struct Run {
     warnings: WarningTally,
 }
 
+/// What the process takes besides what it pays for: code, threads, compressors, rows on their way.
+const PROCESS_BYTES: u64 = 40 << 20;
+
+/// Returns the memory that is parted: what the process takes besides is left to it, up to half.
+fn memory_bytes(config: &RunConfig) -> u64 {
+    config.memory_bytes.saturating_sub(PROCESS_BYTES).max(config.memory_bytes / 2)
+}
+
 /// How a run's memory is parted: half for members that straddle ranges, three eighths for ranges,
 /// one eighth for what comes out of decoders.
 struct Memory {
@@ -132,14 +140,15 @@ pub fn archives_at_once(config: &RunConfig) -> usize {
 
 impl Memory {
     fn of(config: &RunConfig) -> Self {
-        let ranges_bytes = config.memory_bytes / 8 * 3;
-        let pieces_bytes = config.memory_bytes / 8;
+        let bytes = memory_bytes(config);
+        let ranges_bytes = bytes / 8 * 3;
+        let pieces_bytes = bytes / 8;
         let one_range = config.range_bytes.min(ranges_bytes / HELD_MAX).max(UNIT_BYTES);
         let affordable = (ranges_bytes / (one_range * HELD_MAX))
             .min(pieces_bytes / (PLAIN_PIECE_BYTES as u64 * HELD_MAX));
         let affordable = usize::try_from(affordable).unwrap_or(usize::MAX);
         Self {
-            members_bytes: config.memory_bytes / 2,
+            members_bytes: bytes / 2,
             ranges_bytes,
             pieces_bytes,
             range_bytes: one_range,
@@ -374,12 +383,12 @@ impl Run {
     }
 
     fn facts(&self) -> FactRuns {
-        let bytes = self.config.memory_bytes / FACTS_SHARE;
+        let bytes = memory_bytes(&self.config) / FACTS_SHARE;
         FactRuns::new(self.spill.path(), usize::try_from(bytes).unwrap_or(usize::MAX))
     }
 
     fn index_for(&self, headers_max: u64) -> Result<PairingIndexBuilder, RunError> {
-        let bytes_max = self.config.memory_bytes / INDEX_SHARE;
+        let bytes_max = memory_bytes(&self.config) / INDEX_SHARE;
         Ok(PairingIndexBuilder::new(self.spill.path(), bytes_max, headers_max)?)
     }
 

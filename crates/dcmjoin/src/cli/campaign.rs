@@ -91,6 +91,12 @@ pub(crate) struct CreateArgs {
     /// A price file [default: the shipped prices]
     #[arg(long, value_name = "FILE")]
     pub(crate) prices: Option<PathBuf>,
+    /// Ask by S3 Batch Operations jobs, as this role: `arn:aws:iam::ACCOUNT:role/NAME`
+    #[arg(long, value_name = "ARN", requires = "batch_folder")]
+    pub(crate) batch_role: Option<String>,
+    /// Where the manifests and reports of such jobs go: `s3://bucket/prefix`
+    #[arg(long, value_name = "DST", requires = "batch_role")]
+    pub(crate) batch_folder: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -96,12 +96,23 @@ fn create_one(
         restores_per_sec: RESTORE_REQUESTS_PER_SECOND,
         budget: usd(args.budget_usd)?,
         prices,
+        batch: batch(args)?,
     };
     let aws = aws(&spec)?;
     let ledger = shelf.create(name, &spec)?;
     // Where this fails it stays a draft, which nobody starts.
     super::runtime()?.block_on(manifest::fill(&*ledger, &aws, &spec))?;
     status(&*ledger, talk)
+}
+
+fn batch(args: &CreateArgs) -> anyhow::Result<Option<spec::Batch>> {
+    let (Some(role), Some(folder)) = (&args.batch_role, &args.batch_folder) else {
+        return Ok(None);
+    };
+    let batch = spec::Batch::new(role, folder);
+    let hint = "a role is arn:aws:iam::111122223333:role/NAME, a folder s3://bucket/prefix";
+    let wrong = || text::Hinted::new("--batch-role or --batch-folder makes no sense", hint);
+    Ok(Some(batch.ok_or_else(wrong)?))
 }
 
 fn aws(spec: &Spec) -> anyhow::Result<Arc<Aws>> {

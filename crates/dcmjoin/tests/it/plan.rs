@@ -129,6 +129,40 @@ fn manifests_of_each_form_give_the_same_plan() {
     assert_eq!(totals, csv);
 }
 
+/// What pyarrow writes in the form of S3's own files, gives the plan that the same rows give as CSV.
+#[test]
+fn an_inventory_in_parquet_gives_the_same_plan() {
+    let folder = folder(&[(
+        "img.csv",
+        "bucket,key,size,storageclass\nb,img%2F1+a.tar,70000000,GLACIER\nb,img%2F2.tar,80000000,GLACIER\n",
+    )]);
+    let script = r#"import datetime, json, os, sys, pyarrow, pyarrow.parquet as parquet
+now = datetime.datetime(2026, 11, 1, tzinfo=datetime.timezone.utc)
+def row(key, size, latest=True, marker=False, klass="GLACIER"):
+    return dict(bucket="b", key=key, version_id="v", is_latest=latest, is_delete_marker=marker,
+        size=size, last_modified_date=now, e_tag="e", storage_class=klass, is_multipart_uploaded=False)
+parts = [[row("img/1 a.tar", 70000000), row("img/1 a.tar", 5, latest=False)],
+    [row("gone.tar", None, marker=True, klass=None), row("img/2.tar", 80000000)]]
+schema = pyarrow.schema([("bucket", pyarrow.string(), False), ("key", pyarrow.string(), False),
+    ("version_id", pyarrow.string()), ("is_latest", pyarrow.bool_()), ("is_delete_marker", pyarrow.bool_()),
+    ("size", pyarrow.int64()), ("last_modified_date", pyarrow.timestamp("ms", "UTC")), ("e_tag", pyarrow.string()),
+    ("storage_class", pyarrow.string()), ("is_multipart_uploaded", pyarrow.bool_())])
+files = []
+for at, part in enumerate(parts):
+    path = os.path.join(sys.argv[1], f"{at}.parquet")
+    parquet.write_table(pyarrow.Table.from_pylist(part, schema), path, compression="snappy")
+    files.append({"key": f"x/b/all/data/{at}.parquet", "size": os.path.getsize(path), "MD5checksum": ""})
+manifest = {"sourceBucket": "b", "destinationBucket": "arn:aws:s3:::lists", "version": "2016-11-30",
+    "fileFormat": "Parquet", "fileSchema": "message s3.inventory {}", "files": files}
+json.dump(manifest, open(os.path.join(sys.argv[1], "manifest.json"), "w"))"#;
+    Python::find().unwrap().run(script, [folder.path()]).unwrap();
+    let csv = plan(&["--images", &at(&folder, "img.csv")]);
+    assert_eq!(csv["scope"]["images"]["bytes"], 150_000_000);
+    assert_eq!(plan(&["--images", &at(&folder, "manifest.json")]), csv);
+    let one = plan(&["--images", &at(&folder, "0.parquet")]);
+    assert_eq!(one["scope"]["images"]["archives"], 1);
+}
+
 #[test]
 fn a_folder_is_listed() {
     let folder = tempfile::tempdir().unwrap();

@@ -185,6 +185,7 @@ fn spec(args: &RehearseArgs, emulator: &Emulator, forecast: &Forecast) -> Spec {
         restores_per_sec: 1_000,
         budget: None,
         prices: None,
+        batch: None,
     }
 }
 
