@@ -24,6 +24,8 @@ mod inspect;
 #[cfg(test)]
 mod kill;
 #[cfg(test)]
+mod pairs;
+#[cfg(test)]
 mod plan;
 #[cfg(test)]
 mod resume;
