@@ -54,6 +54,9 @@ pub enum Error {
         /// What the file says it is.
         got: String,
     },
+    /// A file of pairs that makes no sense.
+    #[error("file of pairs: {0}")]
+    Pairs(String),
     /// Sealed, and yet not what this release writes.
     #[error("catalogue file is not of its form: {0}")]
     Form(String),

@@ -100,15 +100,18 @@ pub(crate) enum Command {
 pub(crate) struct Sources {
     /// Metadata archives: a folder, `file://`, `s3://bucket/prefix`, one archive, or @manifest with one
     /// archive a line; repeatable
-    #[arg(long, required_unless_present = "catalog", requires = "images", value_name = "SRC")]
+    #[arg(long, required_unless_present_any = ["catalog", "pairs"], requires = "images", value_name = "SRC")]
     pub(crate) metadata: Vec<Source>,
     /// Image archives, likewise
-    #[arg(long, required_unless_present = "catalog", requires = "metadata", value_name = "SRC")]
+    #[arg(long, required_unless_present_any = ["catalog", "pairs"], requires = "metadata", value_name = "SRC")]
     pub(crate) images: Vec<Source>,
     /// The output of an earlier run: what it learnt is used, and names the archives where no
     /// source does [default: the run's own output]
     #[arg(long, value_name = "DST")]
     pub(crate) catalog: Option<Location>,
+    /// Pairs that another engine made of catalogues, in a Parquet file (of `run` alone)
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["metadata", "images", "catalog"])]
+    pub(crate) pairs: Option<PathBuf>,
     /// How to read halves that the catalogue knows
     #[arg(long, value_name = "HOW", value_enum, default_value_t)]
     pub(crate) strategy: StrategyArg,
@@ -172,7 +175,7 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "FILE")]
     pub(crate) report: Option<PathBuf>,
     /// Only the instances of this file, one SOP Instance UID a line
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "pairs")]
     pub(crate) only: Option<PathBuf>,
     /// Key of an instance, of {uid}, {study}, {series} and {hash} (four digits, spreads prefixes)
     #[arg(long, value_name = "TEMPLATE", default_value_t)]
@@ -184,7 +187,7 @@ pub(crate) struct RunArgs {
     #[arg(long)]
     pub(crate) dry_run: bool,
     /// Scan only the K-th of N parts of the archives; a run without it then closes
-    #[arg(long, value_name = "K/N", conflicts_with_all = ["only", "dry_run", "catalog", "strict"])]
+    #[arg(long, value_name = "K/N", conflicts_with_all = ["only", "dry_run", "catalog", "pairs", "strict"])]
     pub(crate) shard: Option<Shard>,
     /// Exit with 3 where anything is unpaired, rejected or damaged
     #[arg(long)]

@@ -6,16 +6,19 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use dcmjoin_catalog::{Row, State};
-use dcmjoin_model::{Rejection, SopInstanceUid};
+use dcmjoin_formats::header::Header;
+use dcmjoin_index::Outcome;
+use dcmjoin_model::{Reason, Rejection, SopInstanceUid};
 use dcmjoin_objects::{Object, Stores};
 
 use super::intake::transcoded;
 use super::{Part, Run};
-use crate::assemble;
+use crate::assemble::{self, Instance};
 use crate::config::RunConfig;
 use crate::error::RunError;
 use crate::progress::Progress;
 use crate::publish::Published;
+use crate::rows::{Lies, RejectedRow, Scope};
 
 /// Archives that are remembered, so that each is looked at once.
 const ARCHIVES_MAX: usize = 4_096;
@@ -46,7 +49,9 @@ pub struct HalfPlace {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Assembled {
     /// It is in the output.
-    InOutput,
+    Published,
+    /// It stood there.
+    AlreadyThere,
     /// It cannot become a file, or another object stands in its place.
     Rejected,
     /// A half cannot be read, or is another one by now.
@@ -69,8 +74,15 @@ impl Apart {
         config: RunConfig,
         progress: Arc<Progress>,
     ) -> Result<Self, RunError> {
-        let run = Run::begin(stores, config, Part::Given, progress).await?;
-        Ok(Self { run, stores: Arc::clone(stores), archives: Mutex::default() })
+        Ok(Self::of(Run::begin(stores, config, Part::Given, progress).await?, stores))
+    }
+
+    pub(super) fn of(run: Run, stores: &Arc<Stores>) -> Self {
+        Self { run, stores: Arc::clone(stores), archives: Mutex::default() }
+    }
+
+    pub(super) fn run(&self) -> &Run {
+        &self.run
     }
 
     /// Reads both halves of an instance, and publishes it.
@@ -83,36 +95,74 @@ impl Apart {
         metadata: &HalfPlace,
         image: &HalfPlace,
     ) -> Result<Assembled, RunError> {
-        let (Some(header), Some(payload)) = (self.half(metadata).await?, self.half(image).await?)
-        else {
-            return Ok(Assembled::Unreadable);
-        };
-        let limits = &self.run.config.limits;
-        let bytes_max = limits.metadata_member_bytes_max;
-        let header = transcoded(&mut self.run.transcoder(), uid, header, bytes_max);
-        let instance = header.and_then(|header| {
-            let instance = assemble::pair(&header, payload, &limits.payload)?;
-            Ok((header, instance))
-        });
-        let (header, instance) = match instance {
+        let (header, instance) = match self.assembled(uid, metadata, image).await? {
             Ok(whole) => whole,
-            Err(rejection) => return Ok(rejected(&rejection)),
+            Err(rejection) => return self.rejected(uid, metadata, image, rejection),
         };
         match self.run.publisher.publish(&header, &instance).await? {
-            Published::Durable(_, row) => {
+            Published::Durable(outcome, row) => {
                 self.run.in_output(&row, &instance.warnings)?;
-                Ok(Assembled::InOutput)
+                Ok(match outcome {
+                    Outcome::AlreadyThere => Assembled::AlreadyThere,
+                    _ => Assembled::Published,
+                })
             }
-            Published::Rejected(rejection) => Ok(rejected(&rejection)),
+            Published::Rejected(rejection) => self.rejected(uid, metadata, image, rejection),
         }
     }
 
-    /// Returns the bytes of a half; `None` where they cannot be had.
-    async fn half(&self, place: &HalfPlace) -> Result<Option<Bytes>, RunError> {
-        let Some(archive) = self.archive(place).await? else { return Ok(None) };
+    /// The header is transcoded before the payload is read: nobody waits for memory while holding some.
+    async fn assembled(
+        &self,
+        uid: &SopInstanceUid,
+        metadata: &HalfPlace,
+        image: &HalfPlace,
+    ) -> Result<Result<(Header, Instance), Rejection>, RunError> {
+        let limits = &self.run.config.limits;
+        let bytes_max = limits.metadata_member_bytes_max;
+        let header = self
+            .half(metadata)
+            .await?
+            .and_then(|bytes| transcoded(&mut self.run.transcoder(), uid, bytes, bytes_max));
+        let header = match header {
+            Ok(header) => header,
+            Err(rejection) => return Ok(Err(rejection)),
+        };
+        let payload = self.half(image).await?;
+        let instance =
+            payload.and_then(|payload| assemble::pair(&header, payload, &limits.payload));
+        Ok(instance.map(|instance| (header, instance)))
+    }
+
+    fn rejected(
+        &self,
+        uid: &SopInstanceUid,
+        metadata: &HalfPlace,
+        image: &HalfPlace,
+        rejection: Rejection,
+    ) -> Result<Assembled, RunError> {
+        let is_unreadable = rejection.reason == Reason::ArchiveUnreadable;
+        if is_unreadable {
+            self.run.archive_unreadable();
+        }
+        self.run.rows.rejected.push(&RejectedRow {
+            scope: Scope::Instance,
+            rejection,
+            uid: Some(uid.clone()),
+            metadata: Some(metadata.lies()),
+            image: Some(image.lies()),
+        })?;
+        Ok(if is_unreadable { Assembled::Unreadable } else { Assembled::Rejected })
+    }
+
+    async fn half(&self, place: &HalfPlace) -> Result<Result<Bytes, Rejection>, RunError> {
+        let Some(archive) = self.archive(place).await? else {
+            let detail = "expected the archive in the version that the pair tells of, got none";
+            return Ok(Err(Rejection::new(Reason::ArchiveUnreadable, detail)));
+        };
         let mut row = Row::at(place.offset, State::Open);
         (row.length, row.crc32c) = (place.length, place.crc32c);
-        Ok(self.run.read_half(&archive, &row).await?.ok())
+        self.run.read_half(&archive, &row).await
     }
 
     async fn archive(&self, place: &HalfPlace) -> Result<Option<Object>, RunError> {
@@ -139,7 +189,9 @@ impl Apart {
     }
 }
 
-fn rejected(rejection: &Rejection) -> Assembled {
-    tracing::debug!(reason = rejection.reason.code(), "a late pair is rejected");
-    Assembled::Rejected
+impl HalfPlace {
+    fn lies(&self) -> Lies {
+        let archive = Arc::from(self.archive.as_str());
+        Lies { archive, member: None, offset: self.offset, length: self.length }
+    }
 }

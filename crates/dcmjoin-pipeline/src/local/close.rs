@@ -325,11 +325,23 @@ impl Close<'_> {
     }
 
     async fn report(self, meter: &Meter) -> Result<Report, RunError> {
-        let Self { run, books, conflicts, superseded, .. } = self;
+        self.run.finish(self.books, self.conflicts, &self.superseded, meter).await
+    }
+}
+
+impl Run {
+    /// Writes rows and report, and the marker last.
+    pub(super) async fn finish(
+        &self,
+        books: Books,
+        conflicts: u64,
+        superseded: &Superseded,
+        meter: &Meter,
+    ) -> Result<Report, RunError> {
+        let (run, rows) = (self, &self.rows);
         let folder = format!("_dcmjoin/{}", run.name);
         let spill = run.spill.path();
         let mut rejections = Rejections::default();
-        let rows = &run.rows;
         let rejected = rows.rejected.finish(spill, |row: RejectedRow| {
             let row = superseded.rejected(row)?;
             rejections.count(&row);

@@ -5,7 +5,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use dcmjoin_objects::Root;
+use dcmjoin_objects::{ErrorKind, Root};
 use tokio::sync::Mutex;
 
 use crate::error::RunError;
@@ -30,7 +30,11 @@ impl Syncs {
             return Ok(());
         }
         let waiting = self.asked.load(Relaxed);
-        tokio::task::block_in_place(|| output.sync())?;
+        match tokio::task::block_in_place(|| output.sync()) {
+            // Nothing was published yet: the archive's file will be the first.
+            Err(error) if error.kind == ErrorKind::NotFound => {}
+            synced => synced?,
+        }
         *served = waiting;
         Ok(())
     }

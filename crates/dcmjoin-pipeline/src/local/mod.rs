@@ -17,6 +17,7 @@ mod commit;
 mod intake;
 mod late;
 mod notes;
+mod pairs;
 mod recall;
 mod shard;
 mod stream;
@@ -32,6 +33,7 @@ use tempfile::TempDir;
 use tokio::task::JoinSet;
 
 pub use self::apart::{Apart, Assembled, HalfPlace};
+pub use self::pairs::pairs;
 pub use self::shard::{Shard, ShardReport, shard};
 pub use self::worker::{HeaderWorker, ImageWorker, Scanned};
 
@@ -183,6 +185,8 @@ enum Part {
     Shard(Shard),
     /// What it is given one by one, for a run to come.
     Given,
+    /// Pairs that are known, and it accounts for them.
+    Pairs,
 }
 
 impl Run {
@@ -197,10 +201,11 @@ impl Run {
         let output = stores.open(&config.output)?;
         let spill = spill_folder(&config)?;
         let named = match part {
-            Part::Given => Some([Vec::new(), Vec::new()]),
+            Part::Given | Part::Pairs => Some([Vec::new(), Vec::new()]),
             Part::Whole | Part::Shard(_) => manifest::named_by_sources(stores, &config).await?,
         };
         let catalog = match part {
+            Part::Pairs => None,
             Part::Whole => Catalog::of_run(stores, &output, &config, spill.path()).await?,
             Part::Shard(_) | Part::Given => {
                 Some(Catalog::growing(&output, &output, &config, spill.path())?)
@@ -212,7 +217,7 @@ impl Run {
             (None, Some(catalog)) => manifest::named_by_catalog(stores, &config, catalog).await?,
         };
         let rows = || match part {
-            Part::Whole => Rows::create(spill.path()),
+            Part::Whole | Part::Pairs => Rows::create(spill.path()),
             Part::Shard(_) | Part::Given => Ok(Rows::none()),
         };
         let rows = RunRows {

@@ -95,6 +95,11 @@ impl Run {
         Ok(notes)
     }
 
+    /// Counts what a store does not give any more.
+    pub(super) fn archive_unreadable(&self) {
+        self.tallies.lock().unwrap_or_else(PoisonError::into_inner).archives.unreadable += 1;
+    }
+
     /// Counts an archive that is not read.
     pub(super) fn archive_known(&self) {
         self.tallies.lock().unwrap_or_else(PoisonError::into_inner).archives.known += 1;

@@ -12,7 +12,7 @@ use std::time::Duration;
 use dcmjoin_catalog::{Row, State};
 use dcmjoin_index::Fingerprint;
 use dcmjoin_ledger::facts::{Fact, Pair};
-use dcmjoin_ledger::tasks::Stage;
+use dcmjoin_ledger::tasks::{Depth, Stage};
 use dcmjoin_ledger::{CampaignName, FactLog, TaskStore};
 use tokio::task::JoinSet;
 
@@ -29,6 +29,9 @@ const PAIRS: usize = 256;
 const PAIRS_AT_ONCE: usize = 32;
 /// How long a look for pairs waits; a wish to stop is seen by then.
 const WAIT: Duration = Duration::from_secs(1);
+
+/// How long pairs wait where more headers of their campaign are still to be scanned.
+const GATHER: Duration = Duration::from_secs(2);
 
 /// How many late pairs came to what.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -105,6 +108,11 @@ pub(super) async fn assemble(
     let mut campaigns: HashMap<CampaignName, Arc<Apart>> = HashMap::new();
     while !stop.load(Relaxed) {
         let pairs = reader.next(PAIRS, WAIT).await?;
+        if !pairs.is_empty() && means.gathers_headers(&pairs).await? {
+            reader.again().await?;
+            tokio::time::sleep(GATHER).await;
+            continue;
+        }
         let mut tasks = JoinSet::new();
         for pair in &pairs {
             if !campaigns.contains_key(&pair.campaign) {
@@ -134,6 +142,19 @@ pub(super) async fn assemble(
     Ok(late)
 }
 
+impl Means {
+    /// Returns whether metadata archives of the pairs' campaigns are open: of several headers of one
+    /// instance the rule by digest decides, so all that are on their way must be there.
+    async fn gathers_headers(&self, pairs: &[Pair]) -> Result<bool, WorkError> {
+        let depths = self.tasks.depths().await?;
+        let open = |depth: &&Depth| {
+            depth.stage == Stage::Metadata && depth.waiting.tasks + depth.claimed.tasks > 0
+        };
+        let mut open = depths.iter().filter(open);
+        Ok(open.any(|depth| pairs.iter().any(|pair| pair.campaign == depth.campaign)))
+    }
+}
+
 /// Says that pairs are done. Where their partitions have moved, their new owner does them again.
 async fn done(
     reader: &mut dyn dcmjoin_ledger::facts::FactReader,
@@ -158,7 +179,7 @@ fn place(fact: &Fact) -> HalfPlace {
 impl Late {
     fn count(&mut self, assembled: Option<Assembled>) {
         match assembled {
-            Some(Assembled::InOutput) => self.in_output += 1,
+            Some(Assembled::Published | Assembled::AlreadyThere) => self.in_output += 1,
             Some(Assembled::Rejected | Assembled::Unreadable) => self.left += 1,
             None => {}
         }

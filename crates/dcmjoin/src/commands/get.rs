@@ -22,6 +22,9 @@ use crate::watch::Watch;
 pub(crate) fn run(args: GetArgs, talk: &Talk) -> anyhow::Result<Exit> {
     let uid = SopInstanceUid::parse(&args.uid)
         .with_context(|| format!("read {:?} as a UID", args.uid))?;
+    if args.sources.pairs.is_some() {
+        bail!("expected sources or a catalogue, got --pairs: that is for `dcmjoin run`");
+    }
     let mut config = args.sources.into_config(Location::Memory);
     config.only = Some(HashSet::from([uid.clone()]));
     args.resources.apply(&mut config);

@@ -16,6 +16,7 @@ use crate::watch::Watch;
 
 /// Runs the job and says how it went.
 pub(crate) fn run(args: RunArgs, talk: &Talk) -> anyhow::Result<Exit> {
+    let pairs = args.sources.pairs.clone();
     let mut config = args.sources.into_config(args.output);
     config.layout = args.layout;
     config.if_exists = args.if_exists.into();
@@ -26,7 +27,10 @@ pub(crate) fn run(args: RunArgs, talk: &Talk) -> anyhow::Result<Exit> {
     if let Some(part) = args.shard {
         return shard(config, part, args.report.as_deref(), talk);
     }
-    let report = watched(config, talk.quiet)?;
+    let report = match pairs {
+        Some(file) => published(config, &file, talk.quiet)?,
+        None => watched(config, talk.quiet)?,
+    };
     let json = serde_json::to_string_pretty(&report)?;
     if let Some(file) = &args.report {
         std::fs::write(file, &json).with_context(|| format!("write {}", file.display()))?;
@@ -86,6 +90,15 @@ fn in_words(report: &ShardReport) -> String {
         text::count(report.images.members),
         text::count(report.in_output),
     )
+}
+
+/// Publishes the pairs of a file under the user's eyes.
+fn published(config: RunConfig, file: &std::path::Path, quiet: bool) -> anyhow::Result<Report> {
+    let progress = Arc::new(Progress::default());
+    on_runtime(&progress, async {
+        let _watch = Watch::begin(&progress, quiet);
+        local::pairs(config, file, Arc::clone(&progress)).await
+    })
 }
 
 /// Runs a configuration under the user's eyes.

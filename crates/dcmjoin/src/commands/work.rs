@@ -93,7 +93,8 @@ async fn work(store: &Store, part: Part, args: &WorkerArgs, talk: &Talk) -> anyh
         },
         assembles: part != Part::Scan && !args.no_facts,
         campaign: args.campaign.clone(),
-        waits: args.wait,
+        // There may always be another pair.
+        waits: args.wait || part == Part::Assemble,
         lease: Duration::from_secs(args.lease),
         drain: Duration::from_secs(args.drain),
         machine,

@@ -89,6 +89,12 @@ impl Report {
     }
 }
 
+/// Returns how often each reason was met; the example is the first of several workers.
+pub(crate) fn reasons(report: &Value) -> BTreeMap<String, u64> {
+    let reasons = report["rejections"].as_object().unwrap().iter();
+    reasons.map(|(reason, met)| (reason.clone(), met["count"].as_u64().unwrap())).collect()
+}
+
 pub(crate) fn dcmjoin(args: &[&str]) -> Output {
     let mut command: Command = program(env!("CARGO_BIN_EXE_dcmjoin"));
     command.args(args).output().unwrap()

@@ -28,6 +28,8 @@ mod kill;
 #[cfg(test)]
 mod orchestrate;
 #[cfg(test)]
+mod pairs;
+#[cfg(test)]
 mod plan;
 #[cfg(test)]
 mod rehearse;
