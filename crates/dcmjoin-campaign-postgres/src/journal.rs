@@ -5,6 +5,7 @@
 //! by its number, a lease by its taker.
 
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use dcmjoin_campaign::ledger::{
     Archive, Change, LEASE_SECS, Lease, Ledger, Mode, Place, Select, Standing, WaveTally,
@@ -131,9 +132,9 @@ impl Ledger for Postgres {
     }
 
     fn take(&self, holder: &str) -> Result<Lease, Error> {
-        let taker = nonce();
-        let values: [Value; 3] =
-            [Box::new(holder.to_owned()), Box::new(taker), Box::new(LEASE_SECS as f64)];
+        let nonce = nonce();
+        let lease = Duration::from_secs(LEASE_SECS).as_secs_f64();
+        let values: [Value; 3] = [Box::new(holder.to_owned()), Box::new(nonce), Box::new(lease)];
         let row = self.session.row(TAKE, self.own(values))?;
         let taken: (Option<i64>, Option<i64>) = (get(&row, 0)?, get(&row, 1)?);
         let (Some(epoch), Some(last)) = taken else {

@@ -1,4 +1,4 @@
-//! The journal of campaigns in PostgreSQL (11 or later): orchestrators on several machines, of whom one at a
+//! The journal of campaigns in `PostgreSQL` (11 or later): orchestrators on several machines, of whom one at a
 //! time holds a campaign.
 //!
 //! In reading order:

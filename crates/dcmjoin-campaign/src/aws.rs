@@ -394,7 +394,7 @@ impl Aws {
             self.skewed.store(true, Ordering::Relaxed);
         }
         let at = date.unwrap_or_else(|| self.now());
-        Ok(Reply { status, restore, class, archive, tag, length, body, at })
+        Ok(Reply { status, restore, class, archive, length, tag, body, at })
     }
 }
 

@@ -100,7 +100,7 @@ impl Sqlite {
     }
 }
 
-/// Removes a journal and what SQLite keeps beside it.
+/// Removes a journal and what `SQLite` keeps beside it.
 fn remove(file: &Path) -> Result<(), Error> {
     for ending in ["-wal", "-shm", ""] {
         let mut name = file.as_os_str().to_owned();

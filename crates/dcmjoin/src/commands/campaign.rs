@@ -29,7 +29,7 @@ pub(crate) fn run(args: CampaignArgs, talk: &Talk) -> anyhow::Result<Exit> {
     let open = || journal(&ledger, &name);
     match command {
         CampaignCommand::Create(create) => create_one(&*shelf(&ledger)?, &name, &create, talk),
-        CampaignCommand::Start { wait } => start(open()?, wait.wait_secs, talk),
+        CampaignCommand::Start { wait } => start(&open()?, wait.wait_secs, talk),
         CampaignCommand::Status => status(&*open()?, talk),
         CampaignCommand::List => list(&*shelf(&ledger)?, talk),
         CampaignCommand::Pause => set_mode(&*open()?, Mode::Paused, None),
@@ -138,9 +138,9 @@ pub(crate) fn world(
     })
 }
 
-fn start(ledger: Arc<dyn Ledger>, wait_secs: u16, talk: &Talk) -> anyhow::Result<Exit> {
+fn start(ledger: &Arc<dyn Ledger>, wait_secs: u16, talk: &Talk) -> anyhow::Result<Exit> {
     let stop = Arc::new(AtomicBool::new(false));
-    let world = world(Arc::clone(&ledger), Arc::clone(&stop), wait_secs)?;
+    let world = world(Arc::clone(ledger), Arc::clone(&stop), wait_secs)?;
     let outcome = super::runtime()?.block_on(async move {
         let asked = tokio::spawn(async move {
             super::signal().await;
@@ -151,7 +151,7 @@ fn start(ledger: Arc<dyn Ledger>, wait_secs: u16, talk: &Talk) -> anyhow::Result
         asked.abort();
         outcome
     })?;
-    status(&*ledger, talk)?;
+    status(&**ledger, talk)?;
     Ok(match outcome {
         Outcome::Done(_) => Exit::Complete,
         Outcome::Paused(reason) => {

@@ -56,7 +56,7 @@ impl Bench {
         assert!(made.status.success(), "{}", talk(&made));
         for side in ["metadata", "images"] {
             for name in files(&set.join(side), "").into_keys() {
-                let body = Body::file(&set.join(side).join(&name)).unwrap();
+                let body = Body::file(set.join(side).join(&name)).unwrap();
                 let key = format!("{side}/{name}");
                 storage.put("archive", &key, body, StorageClass::Glacier).unwrap();
             }

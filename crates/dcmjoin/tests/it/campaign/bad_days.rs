@@ -9,6 +9,8 @@ use super::{Bench, IMAGES, talk, wait_for};
 
 /// Kills at random, of one campaign.
 const KILLS: u32 = 4;
+/// How often a journal is looked at from outside.
+const LOOK_EVERY: Duration = Duration::from_micros(500);
 
 /// Waits until a journal was written so often, as another process sees it; false where its
 /// orchestrator ended before.
@@ -20,6 +22,7 @@ fn written(ledger: &str, times: u32, orchestrator: &mut Child) -> bool {
         let now = version();
         seen += u32::from(now != last);
         last = now;
+        std::thread::sleep(LOOK_EVERY);
         if orchestrator.try_wait().unwrap().is_some() {
             return false;
         }
