@@ -10,11 +10,14 @@ use dcmjoin_restore::moment::Moment;
 use dcmjoin_restore::task::{Input, Policy, Setting, Task};
 use std::sync::Arc;
 
+/// Sets a campaign's last heartbeat back by seconds.
+pub(crate) type Age = Box<dyn Fn(&str, i64)>;
+
 /// A shelf, and how its database's clock is moved for a lease.
 pub(crate) struct Kept {
     pub(crate) shelf: Box<dyn Shelf>,
     /// Lets so many seconds pass since the last heartbeat of a campaign.
-    pub(crate) age: Box<dyn Fn(&str, i64)>,
+    pub(crate) age: Age,
 }
 
 /// Runs a law on an empty folder, and on an empty database.
@@ -44,6 +47,7 @@ pub(crate) fn on_each(law: impl Fn(&Kept)) {
 
 pub(crate) fn spec() -> Spec {
     Spec {
+        batch: None,
         metadata: vec!["s3://archive/metadata/".into()],
         images: vec!["s3://archive/images/".into()],
         output: "s3://output/out".into(),
