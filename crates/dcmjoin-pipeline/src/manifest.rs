@@ -54,7 +54,7 @@ pub async fn archives(
 }
 
 /// Returns the archives of both sides that sources name, the metadata's first; `None` where no
-/// source does. Without a source of images the metadata side is read alone: a campaign does so.
+/// source does. Without a source of one side the other is read alone: campaigns do so.
 ///
 /// # Errors
 /// As [`archives`].
@@ -65,12 +65,15 @@ pub async fn named_by_sources(
     if config.metadata.is_empty() && config.images.is_empty() {
         return Ok(None);
     }
-    let metadata = archives(stores, Half::Metadata, &config.metadata).await?;
-    let images = match config.images.is_empty() {
-        true => Vec::new(),
-        false => archives(stores, Half::Image, &config.images).await?,
-    };
-    Ok(Some([metadata, images]))
+    let metadata = side(stores, Half::Metadata, &config.metadata).await?;
+    Ok(Some([metadata, side(stores, Half::Image, &config.images).await?]))
+}
+
+async fn side(stores: &Stores, half: Half, sources: &[Source]) -> Result<Vec<Object>, RunError> {
+    match sources.is_empty() {
+        true => Ok(Vec::new()),
+        false => archives(stores, half, sources).await,
+    }
 }
 
 /// Returns the archives of both sides that a catalogue names, of these only those that hold what
