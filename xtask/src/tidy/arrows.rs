@@ -18,8 +18,6 @@ const ARROWS: &[(&str, Knows)] = &[
     ("dcmjoin-index", Knows::These(&["dcmjoin-model"])),
     ("dcmjoin-objects", Knows::These(&["dcmjoin-model"])),
     ("dcmjoin-ledger", Knows::These(&["dcmjoin-model"])),
-    ("dcmjoin-ledger-clickhouse", Knows::These(&["dcmjoin-model", "dcmjoin-ledger"])),
-    ("dcmjoin-ledger-kafka", Knows::These(&["dcmjoin-model", "dcmjoin-ledger"])),
     ("dcmjoin-ledger-postgres", Knows::These(&["dcmjoin-model", "dcmjoin-ledger"])),
     ("dcmjoin-manifest", Knows::These(&["dcmjoin-model"])),
     ("dcmjoin-restore", Knows::These(&["dcmjoin-model"])),
