@@ -1,15 +1,16 @@
 //! Sources to the archives of a campaign: listed, with their sizes and storage classes, in waves.
 //!
-//! A source is `s3://bucket/prefix` to list, or `@file` with one archive a line: `s3://bucket/key`,
-//! or a row of S3 Batch Operations, `bucket,key` or `bucket,key,version` with the key URL-encoded.
+//! A source is `s3://bucket/prefix` to list, or `@file`: a manifest in any of the forms of
+//! [`dcmjoin_manifest`]. Only of rows that lack size or storage class is S3 asked.
 
-use std::io::{BufRead as _, BufReader};
+use std::path::Path;
 
+use dcmjoin_manifest::Entry;
 use dcmjoin_model::Half;
+use dcmjoin_pipeline::manifest::is_archive;
 use dcmjoin_restore::class::StorageClass;
 use dcmjoin_restore::task::Task;
 use dcmjoin_restore::waves::WaveCutter;
-use percent_encoding::percent_decode_str;
 
 use crate::aws::{Aws, From};
 use crate::error::Error;
@@ -17,8 +18,6 @@ use crate::ledger::{Archive, Ledger, Mode, Place};
 use crate::listing::Listed;
 use crate::spec::Spec;
 
-/// The endings by which archives are found among other objects.
-const ARCHIVE_ENDINGS: [&str; 6] = [".tar", ".tar.gz", ".tgz", ".tar.zst", ".tzst", ".tar.zstd"];
 /// Archives that are written down at once.
 const PAGE: usize = 1_000;
 
@@ -89,8 +88,7 @@ async fn listed(
         let from = token.as_deref().map_or(From::Begin, From::Token);
         let (page, _) = aws.list(&bucket, &prefix, from).await?;
         for Listed { key, bytes, class, .. } in page.objects {
-            let name = key.to_ascii_lowercase();
-            if ARCHIVE_ENDINGS.iter().any(|ending| name.ends_with(ending)) {
+            if is_archive(&key) {
                 let place = Place { bucket: bucket.clone(), key, version: None };
                 filling.push(half, place, bytes, class)?;
             }
@@ -103,18 +101,16 @@ async fn listed(
 }
 
 async fn named(filling: &mut Filling<'_>, aws: &Aws, half: Half, file: &str) -> Result<(), Error> {
-    let failed =
-        |error: std::io::Error| Error::Invalid(format!("cannot read {file}: {}", error.kind()));
-    let lines = BufReader::new(std::fs::File::open(file).map_err(failed)?).lines();
-    for (at, line) in lines.enumerate() {
-        let line = line.map_err(failed)?;
-        let line = line.trim();
-        if line.is_empty() || line.starts_with('#') {
-            continue;
-        }
-        let wrong = |what: &str| Error::Invalid(format!("{file}:{}: {what}", at + 1));
-        let place = place(line).ok_or_else(|| wrong("expected s3://bucket/key or bucket,key"))?;
-        let (bytes, class) = size_and_class(aws, &place).await?.ok_or_else(|| {
+    for entry in dcmjoin_manifest::open(Path::new(file)).map_err(|error| unreadable(&error))? {
+        let entry = entry.map_err(|error| unreadable(&error))?;
+        let wrong = |what: &str| Error::Invalid(format!("{file}:{}: {what}", entry.line));
+        let place = place(&entry).ok_or_else(|| wrong("expected an object of a bucket"))?;
+        let class = entry.storage_class.as_deref().map(StorageClass::from_aws);
+        let told = match (entry.bytes, class) {
+            (Some(bytes), Some(Ok(class))) => Some((bytes, class)),
+            _ => size_and_class(aws, &place).await?,
+        };
+        let (bytes, class) = told.ok_or_else(|| {
             wrong(match place.version {
                 Some(_) => "there is no such version, or s3:GetObjectVersion is missing",
                 None => "there is no such object",
@@ -123,6 +119,11 @@ async fn named(filling: &mut Filling<'_>, aws: &Aws, half: Half, file: &str) -> 
         filling.push(half, place, bytes, class)?;
     }
     Ok(())
+}
+
+fn unreadable(error: &dcmjoin_manifest::Error) -> Error {
+    let hint = error.hint().map(|hint| format!("; {hint}")).unwrap_or_default();
+    Error::Invalid(format!("{error}{hint}"))
 }
 
 /// Listings know current versions only; others are looked at one by one.
@@ -135,16 +136,12 @@ async fn size_and_class(aws: &Aws, place: &Place) -> Result<Option<(u64, Storage
     Ok(object.map(|object| (object.bytes, object.class)))
 }
 
-fn place(line: &str) -> Option<Place> {
-    if line.starts_with("s3://") {
-        let (bucket, key) = parts(line).ok()?;
-        return (!key.is_empty()).then_some(Place { bucket, key, version: None });
-    }
-    let mut fields = line.split(',').map(|field| field.trim_matches('"'));
-    let (bucket, key) = (fields.next()?, fields.next()?.replace('+', " "));
-    let version = fields.next().filter(|version| !version.is_empty()).map(str::to_owned);
-    let key = percent_decode_str(&key).decode_utf8().ok()?.into_owned();
-    Some(Place { bucket: bucket.to_owned(), key, version })
+fn place(entry: &Entry) -> Option<Place> {
+    let (bucket, key) = match &entry.place {
+        dcmjoin_manifest::Place::Object { bucket, key } => (bucket.clone(), key.clone()),
+        dcmjoin_manifest::Place::Location(url) => parts(url).ok()?,
+    };
+    (!key.is_empty()).then(|| Place { bucket, key, version: entry.version.clone() })
 }
 
 fn parts(source: &str) -> Result<(String, String), Error> {
@@ -153,18 +150,4 @@ fn parts(source: &str) -> Result<(String, String), Error> {
         .ok_or_else(|| Error::Invalid(format!("{source}: expected s3://bucket/prefix or @file")))?;
     let (bucket, key) = rest.split_once('/').unwrap_or((rest, ""));
     Ok((bucket.to_owned(), key.to_owned()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn lines_of_both_forms_are_read() {
-        let plain = place("s3://b/a b.tar").unwrap();
-        assert_eq!((plain.bucket.as_str(), plain.key.as_str()), ("b", "a b.tar"));
-        let row = place("b,a+b%2C.tar,v1").unwrap();
-        assert_eq!((row.key.as_str(), row.version.as_deref()), ("a b,.tar", Some("v1")));
-        assert_eq!(place("b"), None);
-    }
 }

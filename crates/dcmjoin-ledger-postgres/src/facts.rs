@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use async_trait::async_trait;
 use dcmjoin_ledger::facts::{
     Assignment, Capabilities, Dedup, Durable, FACTS_MAX, Fact, FactDepth, FactLog, FactReader,
-    Fencing, PARTITIONS, Pairing, Until,
+    Fencing, PARTITIONS, Pairing, Until, few_enough,
 };
 use dcmjoin_ledger::{CampaignName, Error};
 use dcmjoin_model::{Half, SopInstanceUid};
@@ -75,10 +75,7 @@ impl FactLog for Postgres {
     }
 
     async fn append(&self, campaign: &CampaignName, facts: &[Fact]) -> Result<(), Error> {
-        if facts.len() > FACTS_MAX {
-            let got = facts.len();
-            return Err(Error::Invalid(format!("expected at most {FACTS_MAX} facts, got {got}")));
-        }
+        few_enough(facts)?;
         let mut link = self.link().await?;
         let names = names(&mut link.client, campaign, facts).await?;
         let rows = rows(&names, campaign, facts)?;

@@ -1,21 +1,16 @@
 //! A worker's partitions: leased, at most its share of them.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::time::Duration;
 
 use async_trait::async_trait;
 use dcmjoin_ledger::Error;
 use dcmjoin_ledger::facts::{FACTS_MAX, Fact, FactReader, PARTITIONS, Pair};
 use dcmjoin_model::Half;
-use tokio::time::Instant;
 use tokio_postgres::{Client, Transaction};
 
 use crate::facts::{FACT, NAMES, fact};
 use crate::session::{Postgres, failed, words};
 use crate::values::{limit, seconds};
-
-/// How often a reader that waits looks: one look at an index for all of its partitions.
-const LOOK_EVERY: Duration = Duration::from_millis(250);
 
 /// Readers part the partitions one after another.
 const LOCK: &str = "SELECT pg_advisory_xact_lock(7306083463)";
@@ -68,7 +63,10 @@ impl Reader {
     pub(crate) fn new(log: Postgres, worker: &str) -> Self {
         Self { log, worker: worker.to_owned(), held: Held::new(), given: HashSet::new() }
     }
+}
 
+#[async_trait]
+impl FactReader for Reader {
     async fn look(&mut self, max: usize) -> Result<Vec<Pair>, Error> {
         let mut link = self.log.link().await?;
         let lease = seconds(self.log.lease);
@@ -85,21 +83,6 @@ impl Reader {
         link.give_back();
         self.given.extend(receipts);
         Ok(pairs)
-    }
-}
-
-#[async_trait]
-impl FactReader for Reader {
-    async fn next(&mut self, max: usize, wait: Duration) -> Result<Vec<Pair>, Error> {
-        let until = Instant::now() + wait;
-        loop {
-            let pairs = self.look(max).await?;
-            let now = Instant::now();
-            if !pairs.is_empty() || now >= until {
-                return Ok(pairs);
-            }
-            tokio::time::sleep(LOOK_EVERY.min(until - now)).await;
-        }
     }
 
     async fn done(&mut self, done: &[Pair]) -> Result<(), Error> {

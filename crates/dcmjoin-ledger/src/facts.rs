@@ -22,6 +22,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use dcmjoin_model::{Half, SopInstanceUid};
 use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 
 use crate::campaign::CampaignName;
 use crate::error::Error;
@@ -30,6 +31,20 @@ use crate::error::Error;
 pub const PARTITIONS: u16 = 64;
 /// Most facts of one append, and most pairs of one answer.
 pub const FACTS_MAX: usize = 100_000;
+
+/// How often a reader that waits looks: one short query for all of its partitions.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+
+/// Checks that facts are few enough for one append.
+///
+/// # Errors
+/// [`Error::Invalid`] where they are more than [`FACTS_MAX`].
+pub fn few_enough(facts: &[Fact]) -> Result<(), Error> {
+    match facts.len() {
+        0..=FACTS_MAX => Ok(()),
+        got => Err(Error::Invalid(format!("expected at most {FACTS_MAX} facts, got {got}"))),
+    }
+}
 
 /// What is known of a half that waits for its partner.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -230,12 +245,28 @@ pub trait FactLog: Send + Sync {
 #[async_trait]
 pub trait FactReader: Send {
     /// Returns pairs of partitions that this worker owns and that nobody has said are done, at most
-    /// `max`; without any, waits for at most `wait`. A pair that was given to this reader is not
-    /// given to it again before [`FactReader::again`]. Asking counts as a sign of life.
+    /// `max`; none where there is none now. A pair that was given to this reader is not given to it
+    /// again before [`FactReader::again`]. Looking counts as a sign of life.
     ///
     /// # Errors
     /// As above.
-    async fn next(&mut self, max: usize, wait: Duration) -> Result<Vec<Pair>, Error>;
+    async fn look(&mut self, max: usize) -> Result<Vec<Pair>, Error>;
+
+    /// Looks until there are pairs, for at most `wait`.
+    ///
+    /// # Errors
+    /// As above.
+    async fn next(&mut self, max: usize, wait: Duration) -> Result<Vec<Pair>, Error> {
+        let until = Instant::now() + wait;
+        loop {
+            let pairs = self.look(max).await?;
+            let now = Instant::now();
+            if !pairs.is_empty() || now >= until {
+                return Ok(pairs);
+            }
+            tokio::time::sleep(LOOK_EVERY.min(until - now)).await;
+        }
+    }
 
     /// Says that what follows from pairs is durable.
     ///

@@ -25,6 +25,13 @@ const LOOKS_AT_ONCE: usize = 32;
 /// The longest list of UIDs, in bytes: ten million lines.
 const LIST_BYTES_MAX: u64 = 1 << 30;
 
+/// Returns whether an object's key or URL looks like an archive's.
+#[must_use]
+pub fn is_archive(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    ARCHIVE_ENDINGS.iter().any(|ending| name.ends_with(ending))
+}
+
 /// Lists the archives of one side.
 ///
 /// # Errors
@@ -114,11 +121,7 @@ async fn below(stores: &Stores, location: &Location) -> Result<Vec<Object>, RunE
         return Ok(vec![archive]);
     }
     let objects = stores.open(location)?.list().await?;
-    let is_archive = |object: &Object| {
-        let url = object.url().to_ascii_lowercase();
-        ARCHIVE_ENDINGS.iter().any(|ending| url.ends_with(ending))
-    };
-    Ok(objects.into_iter().filter(is_archive).collect())
+    Ok(objects.into_iter().filter(|object| is_archive(object.url())).collect())
 }
 
 /// Returns the object that a location names itself.
@@ -130,8 +133,7 @@ async fn one(stores: &Stores, location: &Location) -> Result<Option<Object>, Run
             (Location::Local(parent.to_owned()), name)
         }
         Location::Cloud(url) => {
-            let path = url.path().to_ascii_lowercase();
-            if !ARCHIVE_ENDINGS.iter().any(|ending| path.ends_with(ending)) {
+            if !is_archive(url.path()) {
                 return Ok(None);
             }
             let text = url.as_str();

@@ -38,7 +38,13 @@ const ARROWS: &[(&str, Knows)] = &[
     ),
     (
         "dcmjoin-campaign",
-        Knows::These(&["dcmjoin-model", "dcmjoin-restore", "dcmjoin-objects", "dcmjoin-pipeline"]),
+        Knows::These(&[
+            "dcmjoin-model",
+            "dcmjoin-manifest",
+            "dcmjoin-restore",
+            "dcmjoin-objects",
+            "dcmjoin-pipeline",
+        ]),
     ),
     (
         "dcmjoin-campaign-postgres",

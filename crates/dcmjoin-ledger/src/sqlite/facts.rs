@@ -10,7 +10,7 @@ use crate::campaign::CampaignName;
 use crate::error::Error;
 use crate::facts::{
     Assignment, Capabilities, Dedup, Durable, FACTS_MAX, Fact, FactDepth, FactLog, FactReader,
-    Fencing, Pairing, Until, partition,
+    Fencing, Pairing, Until, few_enough, partition,
 };
 
 /// The columns of a fact, in the order in which [`fact`] reads them.
@@ -32,10 +32,7 @@ impl FactLog for Sqlite {
     }
 
     async fn append(&self, campaign: &CampaignName, facts: &[Fact]) -> Result<(), Error> {
-        if facts.len() > FACTS_MAX {
-            let got = facts.len();
-            return Err(Error::Invalid(format!("expected at most {FACTS_MAX} facts, got {got}")));
-        }
+        few_enough(facts)?;
         let (campaign, facts) = (campaign.clone(), facts.to_vec());
         self.change(move |change| {
             facts.iter().try_for_each(|fact| append(change, campaign.as_str(), fact))

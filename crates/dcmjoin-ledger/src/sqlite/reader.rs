@@ -1,21 +1,16 @@
 //! A worker's partitions: leased, at most its share of them.
 
 use std::collections::{BTreeMap, HashSet};
-use std::time::Duration;
 
 use async_trait::async_trait;
 use dcmjoin_model::Half;
 use rusqlite::{Transaction, params};
-use tokio::time::Instant;
 
 use super::facts::{COLUMNS, fact};
 use super::{NOW, Sqlite, failed, limit, millis};
 use crate::error::Error;
 use crate::facts::{FACTS_MAX, FactReader, PARTITIONS, Pair};
 use crate::tasks::LEASE;
-
-/// How often a reader that waits looks: one short query.
-const LOOK_EVERY: Duration = Duration::from_millis(250);
 
 /// A worker's part.
 pub(super) struct Reader {
@@ -37,7 +32,10 @@ impl Reader {
         self.held = self.log.change(move |change| hold(change, &worker, &held)).await?;
         Ok(())
     }
+}
 
+#[async_trait]
+impl FactReader for Reader {
     async fn look(&mut self, max: usize) -> Result<Vec<Pair>, Error> {
         self.hold().await?;
         let held: Vec<u16> = self.held.keys().copied().collect();
@@ -46,21 +44,6 @@ impl Reader {
         let pairs = self.log.change(move |change| pairs(change, &held, &given, max)).await?;
         self.given.extend(pairs.iter().map(|pair| pair.receipt));
         Ok(pairs)
-    }
-}
-
-#[async_trait]
-impl FactReader for Reader {
-    async fn next(&mut self, max: usize, wait: Duration) -> Result<Vec<Pair>, Error> {
-        let until = Instant::now() + wait;
-        loop {
-            let pairs = self.look(max).await?;
-            let now = Instant::now();
-            if !pairs.is_empty() || now >= until {
-                return Ok(pairs);
-            }
-            tokio::time::sleep(LOOK_EVERY.min(until - now)).await;
-        }
     }
 
     async fn done(&mut self, done: &[Pair]) -> Result<(), Error> {

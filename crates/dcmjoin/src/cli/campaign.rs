@@ -57,8 +57,8 @@ pub(crate) enum CampaignCommand {
 
 #[derive(Debug, Args)]
 pub(crate) struct CreateArgs {
-    /// Metadata archives: `s3://bucket/prefix`, or @file with `s3://bucket/key` or `bucket,key[,version]`
-    /// a line; repeatable
+    /// Metadata archives: `s3://bucket/prefix`, or @file: a list, CSV, JSON lines or an S3 Inventory;
+    /// repeatable
     #[arg(long, required = true, value_name = "SRC")]
     pub(crate) metadata: Vec<String>,
     /// Image archives, likewise
