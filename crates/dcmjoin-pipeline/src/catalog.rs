@@ -383,11 +383,12 @@ fn pack_key(name: &str) -> String {
 }
 
 /// Returns a digest of all that may change what becomes of a half.
-fn settings(config: &RunConfig) -> String {
+pub(crate) fn settings(config: &RunConfig) -> String {
     let told = format!(
-        "{} {} {:?} {} {:?}",
+        "{} {} {:?} {:?} {} {:?}",
         env!("CARGO_PKG_VERSION"),
         config.layout,
+        config.publish,
         config.if_exists,
         config.strict_values,
         config.limits,

@@ -14,6 +14,8 @@ pub struct Headers {
     pub index: PairingIndex,
     /// Where they lie.
     pub store: HeaderStore,
+    /// Of all of them, whatever their order.
+    pub digest: u128,
 }
 
 /// A header that was found.

@@ -11,7 +11,8 @@ use dcmjoin_model::Half;
 use dcmjoin_objects::Location;
 use dcmjoin_pipeline::config::Source;
 use dcmjoin_pipeline::local::Shard;
-use dcmjoin_pipeline::{IfExists, Layout, RunConfig, Strategy};
+use dcmjoin_pipeline::config::SHARD_BYTES;
+use dcmjoin_pipeline::{Publish, IfExists, Layout, RunConfig, Strategy};
 use tracing::level_filters::LevelFilter;
 
 pub(crate) use plan::PlanArgs;
@@ -180,6 +181,12 @@ pub(crate) struct RunArgs {
     /// Key of an instance, of {uid}, {study}, {series} and {hash} (four digits, spreads prefixes)
     #[arg(long, value_name = "TEMPLATE", default_value_t)]
     pub(crate) layout: Layout,
+    /// In which form to publish instances
+    #[arg(long, value_name = "FORM", value_enum, default_value_t)]
+    pub(crate) publish: PublishArg,
+    /// Size of a shard, in MiB
+    #[arg(long, value_name = "MIB", default_value_t = SHARD_BYTES >> 20, value_parser = clap::value_parser!(u64).range(1..=SHARD_MIB_MAX))]
+    pub(crate) shard_size: u64,
     /// What to do where an object stands already
     #[arg(long, value_name = "RULE", value_enum, default_value_t)]
     pub(crate) if_exists: IfExistsArg,
@@ -197,6 +204,28 @@ pub(crate) struct RunArgs {
     pub(crate) strict_values: bool,
     #[command(flatten)]
     pub(crate) resources: Resources,
+}
+
+/// In which form to publish instances.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PublishArg {
+    /// An object each, `.dcm`
+    #[default]
+    Instances,
+    /// One after the other in tars, as training jobs read them
+    Shards,
+}
+
+/// 1 TiB: a store takes objects of 5.
+const SHARD_MIB_MAX: u64 = 1 << 20;
+
+impl PublishArg {
+    pub(crate) fn of_size(self, shard_mib: u64) -> Publish {
+        match self {
+            Self::Instances => Publish::Instances,
+            Self::Shards => Publish::Shards(shard_mib << 20),
+        }
+    }
 }
 
 /// What to do where an object stands already.

@@ -241,12 +241,13 @@ impl Intake {
         let Self { run, store, facts } = self;
         let mut builder = run.index_for(facts.len())?;
         let mut groups = facts.into_groups()?;
-        let (mut sealed, mut group) = (Sealed::default(), Vec::new());
+        let (mut sealed, mut group, mut all) = (Sealed::default(), Vec::new(), 0_u128);
         while groups.next_group(&mut group)? {
             sealed.duplicates += groups.omitted();
             for same in by_uid(&store, &group)? {
                 let kept = same[0];
                 builder.push(kept.fingerprint, HeaderPlace(kept.place))?;
+                all = all.wrapping_add(kept.digest ^ kept.fingerprint.0);
                 sealed.duplicates += same.len() as u64 - 1;
                 if let Some(row) = conflict_row(&run, &store, Half::Metadata, &same, &kept)? {
                     sealed.conflicts += 1;
@@ -254,7 +255,7 @@ impl Intake {
                 }
             }
         }
-        Ok((Arc::new(Headers { index: builder.seal()?, store }), sealed))
+        Ok((Arc::new(Headers { index: builder.seal()?, store, digest: all }), sealed))
     }
 }
 

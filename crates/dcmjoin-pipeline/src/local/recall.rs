@@ -19,7 +19,7 @@ use crate::config::Strategy;
 use crate::error::RunError;
 use crate::pair::Paired;
 use crate::record::Record;
-use crate::rows::{Lies, PublishedRow};
+use crate::rows::{CopyRow, Lies, PublishedRow};
 use crate::scan::{Place, unreadable};
 use crate::source::SourceError;
 
@@ -174,22 +174,31 @@ impl Run {
     }
 
     /// Lists what an earlier run published, or rejected for good, as this run's.
-    pub(super) fn recall_instance(
+    fn recall_instance(
         &self,
         row: &Row,
         paired: &Paired,
         lies: Lies,
     ) -> Result<Outcome, RunError> {
-        if let (Some(key), Some(bytes), Some(crc32)) = (&row.key, row.bytes, row.crc32) {
-            let crc32 = format!("{crc32:08x}");
-            self.in_output(&PublishedRow { key: key.clone(), bytes, crc32 }, &row.warnings)?;
+        if let Some(file) = file_of(row) {
+            self.in_output(&file, &row.warnings)?;
             return Ok(Outcome::AlreadyThere);
         }
         let unknown = || Rejection::new(Reason::PayloadUnrecognised, "no reason in the catalogue");
         let rejection = rejection_of(row).unwrap_or_else(unknown);
-        self.progress.rejected.fetch_add(1, Relaxed);
-        self.rows.rejected.push(&self.rejected_instance(paired, Some(lies), rejection))?;
+        self.reject(paired.header.uid.clone(), paired.origin, Some(lies), rejection)?;
         Ok(Outcome::Rejected)
+    }
+
+    /// Keeps in mind a file in a shard whose instance is listed elsewhere.
+    fn recall_copy(&self, row: &Row, archive: u32) -> Result<Outcome, RunError> {
+        match file_of(row).filter(|file| file.offset.is_some()) {
+            None => Ok(Outcome::Open),
+            Some(file) => {
+                self.rows.copies.push(&CopyRow { image: (archive, row.offset), file })?;
+                Ok(Outcome::Copy)
+            }
+        }
     }
 }
 
@@ -241,9 +250,10 @@ impl Stream {
             return Ok(false);
         }
         fact.place = self.headers.index.place(paired.slot)?.0;
-        if self.headers.index.claim(paired.slot) {
-            fact.outcome = self.run.recall_instance(row, &paired, lies)?;
-        }
+        fact.outcome = match self.headers.index.claim(paired.slot) {
+            true => self.run.recall_instance(row, &paired, lies)?,
+            false => self.run.recall_copy(row, archive)?,
+        };
         self.facts.push(&fact)?;
         Ok(true)
     }
@@ -265,6 +275,17 @@ fn is_settled(known: &Known, row: &Row) -> bool {
         State::Rejected => row.reason.is_some(),
     };
     known.holds() && is_whole && !stood
+}
+
+/// Returns the published file that a row tells of.
+fn file_of(row: &Row) -> Option<PublishedRow> {
+    Some(PublishedRow {
+        key: row.key.clone()?,
+        offset: row.key_offset,
+        bytes: row.bytes?,
+        crc32: format!("{:08x}", row.crc32?),
+        uid: row.key_offset.and(row.uid.clone()),
+    })
 }
 
 /// Returns the fact of a row.
