@@ -1,7 +1,7 @@
 //! The step *publish* into shards: files one after the other in tars, as training jobs read them.
 //!
 //! A shard is a ustar archive (POSIX pax(1), "ustar Interchange Format"). A member's name is its SOP
-//! Instance UID with `_` for `.`, and `.dcm`: WebDataset takes what comes before the first dot for the
+//! Instance UID with `_` for `.`, and `.dcm`: `WebDataset` takes what comes before the first dot for the
 //! sample's key. Neither clock nor user is in it, so the same files give the same bytes.
 //!
 //! What became of a file is known only when its shard is whole: until then all that is to be told
@@ -104,12 +104,11 @@ impl<T> Shards<T> {
                 || open.tar.bytes + needed + END_BYTES as u64 > self.bytes_max
         });
         let settled = if is_full { self.finish().await? } else { Vec::new() };
-        let open = match &mut self.open {
-            Some(open) => open,
-            None => {
-                let tar = self.tar(needed).await?;
-                self.open.insert(Open { tar, files: Vec::new() })
-            }
+        let open = if let Some(open) = &mut self.open {
+            open
+        } else {
+            let tar = self.tar(needed).await?;
+            self.open.insert(Open { tar, files: Vec::new() })
         };
         open.tar.push(header);
         let offset = open.tar.bytes;

@@ -9,10 +9,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use dcmjoin_catalog::State;
 use dcmjoin_model::Half;
 use dcmjoin_objects::Location;
+use dcmjoin_pipeline::config::SHARD_BYTES;
 use dcmjoin_pipeline::config::Source;
 use dcmjoin_pipeline::local::Shard;
-use dcmjoin_pipeline::config::SHARD_BYTES;
-use dcmjoin_pipeline::{Publish, IfExists, Layout, RunConfig, Strategy};
+use dcmjoin_pipeline::{IfExists, Layout, Publish, RunConfig, Strategy};
 use tracing::level_filters::LevelFilter;
 
 pub(crate) use plan::PlanArgs;

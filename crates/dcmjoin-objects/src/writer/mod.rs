@@ -118,9 +118,9 @@ impl Root {
                     let staged = Staged::new(folder.join(key));
                     Sink::Staged(Some(staged.map_err(|error| self.io_failed(error))?))
                 }
-                None => {
-                    Sink::Upload(Box::new(Upload::begin(self.clone(), path.clone(), len.max()).await?))
-                }
+                None => Sink::Upload(Box::new(
+                    Upload::begin(self.clone(), path.clone(), len.max()).await?,
+                )),
             }
         };
         Ok(Writer { root: self.clone(), path, mode, len, pushed: 0, sink })

@@ -13,7 +13,7 @@ use dcmjoin_objects::{Meter, PutMode};
 use super::Run;
 use super::header_only::HeaderOnly;
 use super::intake::{Sealed, by_uid, conflict_row, lies_of};
-use super::packed::{Copies, is_listed};
+use super::packed::{Copies, as_copy, is_listed};
 use crate::assemble::{self, Instance};
 use crate::error::RunError;
 use crate::lock::Lock;
@@ -97,8 +97,8 @@ impl Close<'_> {
         self.books.instances.pairs += 1;
         let candidates = candidates(same);
         // In shards the same bytes may lie once more where nothing stood in the way.
-        let has_copy = claimed.outcome == Outcome::Rejected
-            && same.iter().any(|fact| fact.outcome == Outcome::Copy);
+        let has_copy =
+            claimed.outcome == Outcome::Rejected && same.iter().any(|fact| as_copy(fact).is_some());
         let outcome = match candidates.as_slice() {
             [_] if !has_copy => claimed.outcome,
             _ => self.settle(same, &candidates, claimed).await?,
@@ -112,7 +112,7 @@ impl Close<'_> {
             Outcome::Published => instances.published += 1,
             Outcome::AlreadyThere => instances.already_there += 1,
             Outcome::Rejected => instances.rejected += 1,
-            Outcome::Open | Outcome::Copy => {
+            Outcome::Open | Outcome::CopyPublished | Outcome::CopyThere => {
                 return Err(RunError::Internal("an instance without outcome".to_owned()));
             }
         }
@@ -205,7 +205,11 @@ impl Close<'_> {
         read_again(&self.run.reading, &self.run.images.get(fact.archive), fact).await
     }
 
-    pub(super) async fn assembled(&self, paired: &Paired, fact: &Fact) -> Result<Instance, Rejection> {
+    pub(super) async fn assembled(
+        &self,
+        paired: &Paired,
+        fact: &Fact,
+    ) -> Result<Instance, Rejection> {
         let payload = self.payload(fact).await?;
         assemble::pair(&paired.header, payload, &self.run.config.limits.payload)
     }

@@ -212,12 +212,6 @@ impl Run {
         progress: Arc<Progress>,
     ) -> Result<Self, RunError> {
         progress.begin(Phase::Manifest, 0, 0);
-        if part == Part::Pairs && config.publish != Publish::Instances {
-            return Err(RunError::Invalid {
-                place: "--publish".to_owned(),
-                detail: "expected instances where pairs are read one by one, got shards".to_owned(),
-            });
-        }
         let started = SystemTime::now();
         let output = stores.open(&config.output)?;
         let spill = spill_folder(&config)?;

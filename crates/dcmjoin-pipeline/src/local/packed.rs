@@ -30,7 +30,16 @@ struct Chosen {
 
 /// Returns whether a fact tells what its instance came to.
 pub(super) fn is_listed(fact: &Fact) -> bool {
-    !matches!(fact.outcome, Outcome::Open | Outcome::Copy)
+    matches!(fact.outcome, Outcome::Published | Outcome::AlreadyThere | Outcome::Rejected)
+}
+
+/// Returns what a fact's instance came to once more, where it is not listed.
+pub(super) fn as_copy(fact: &Fact) -> Option<Outcome> {
+    match fact.outcome {
+        Outcome::CopyPublished => Some(Outcome::Published),
+        Outcome::CopyThere => Some(Outcome::AlreadyThere),
+        _ => None,
+    }
 }
 
 impl Close<'_> {
@@ -48,15 +57,15 @@ impl Close<'_> {
         if !is_new && let Ok(loser) = self.assembled(paired, claimed).await {
             self.run.warnings.subtract(&loser.warnings);
         }
-        let has_winner =
-            |fact: &&Fact| fact.digest == winner.digest && fact.outcome == Outcome::Copy;
-        let Some(copy) = same.iter().find(has_winner) else {
+        let copy = |fact: &Fact| as_copy(fact).map(|outcome| (*fact, outcome));
+        let mut winners = same.iter().filter(|fact| fact.digest == winner.digest);
+        let Some((copy, outcome)) = winners.find_map(copy) else {
             // Its shard could not be written: something else stands in the place.
-            let detail = "expected the file of the chosen image in a shard, got another object there";
+            let detail =
+                "expected the file of the chosen image in a shard, got another object there";
             let rejection = Rejection::new(Reason::OutputDiffers, detail);
             let lies = lies_of(self.run, Half::Image, winner);
-            let row =
-                self.run.rejected_instance(uid.clone(), paired.origin, Some(lies), rejection);
+            let row = self.run.rejected_instance(uid.clone(), paired.origin, Some(lies), rejection);
             if is_new {
                 self.superseded.rejected.insert(uid, Some(row));
             } else {
@@ -70,17 +79,13 @@ impl Close<'_> {
             self.superseded.rejected.insert(uid.clone(), None);
         }
         self.copies.0.insert((copy.archive, copy.offset), Chosen { uid, is_new });
-        Ok(if is_new { Outcome::Published } else { claimed.outcome })
+        Ok(outcome)
     }
 }
 
 impl Copies {
     /// Looks up the chosen files, and lists them.
-    pub(super) fn list(
-        &self,
-        run: &Run,
-        superseded: &mut Superseded,
-    ) -> Result<(), RunError> {
+    pub(super) fn list(&self, run: &Run, superseded: &mut Superseded) -> Result<(), RunError> {
         if self.0.is_empty() {
             return Ok(());
         }

@@ -122,7 +122,10 @@ impl Packing {
                     fact.outcome = outcome;
                     run.in_output(&file, &warnings)?;
                 } else {
-                    fact.outcome = Outcome::Copy;
+                    fact.outcome = match outcome {
+                        Outcome::AlreadyThere => Outcome::CopyThere,
+                        _ => Outcome::CopyPublished,
+                    };
                     let image = (fact.archive, fact.offset);
                     run.rows.copies.push(&CopyRow { image, file: file.clone() })?;
                 }

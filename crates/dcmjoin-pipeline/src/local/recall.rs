@@ -174,12 +174,7 @@ impl Run {
     }
 
     /// Lists what an earlier run published, or rejected for good, as this run's.
-    fn recall_instance(
-        &self,
-        row: &Row,
-        paired: &Paired,
-        lies: Lies,
-    ) -> Result<Outcome, RunError> {
+    fn recall_instance(&self, row: &Row, paired: &Paired, lies: Lies) -> Result<Outcome, RunError> {
         if let Some(file) = file_of(row) {
             self.in_output(&file, &row.warnings)?;
             return Ok(Outcome::AlreadyThere);
@@ -196,7 +191,7 @@ impl Run {
             None => Ok(Outcome::Open),
             Some(file) => {
                 self.rows.copies.push(&CopyRow { image: (archive, row.offset), file })?;
-                Ok(Outcome::Copy)
+                Ok(Outcome::CopyThere)
             }
         }
     }

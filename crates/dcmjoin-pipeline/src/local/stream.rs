@@ -13,9 +13,9 @@ use dcmjoin_model::{Half, PayloadKind, Rejection, SopInstanceUid, Warnings};
 use dcmjoin_objects::Object;
 use tokio::sync::Semaphore;
 
+use super::Run;
 use super::images::{Images, Pass};
 use super::notes::Notes;
-use super::Run;
 use crate::assemble::{self, Instance};
 use crate::catalog::{Draft, Finished};
 use crate::error::RunError;

@@ -71,7 +71,8 @@ fn apart(place: &Place) -> (Value, BTreeMap<String, Vec<u8>>) {
     let args = ["run", "--metadata", &metadata, "--images", &images, "--output", &output, "--json"];
     let done = dcmjoin(&args);
     let objects = files(&place.path("apart"), "").into_iter();
-    let instances = objects.filter_map(|(key, file)| Some((key.strip_suffix(".dcm")?.to_owned(), file)));
+    let instances =
+        objects.filter_map(|(key, file)| Some((key.strip_suffix(".dcm")?.to_owned(), file)));
     (serde_json::from_slice(&done.stdout).unwrap(), instances.collect())
 }
 
@@ -81,7 +82,8 @@ fn shards_hold_the_same_files() {
     synthetic(&place);
     let (whole, expected) = apart(&place);
     let report = packed(&place, &[]);
-    for part in ["metadata", "images", "instances", "ignored", "conflicts", "warnings", "complete"] {
+    for part in ["metadata", "images", "instances", "ignored", "conflicts", "warnings", "complete"]
+    {
         assert_eq!(report.json[part], whole[part], "{part}");
     }
     assert!(listed(&place, &report) == expected, "other files");
@@ -260,7 +262,8 @@ fn a_dry_run_writes_nothing_and_a_cohort_has_shards_of_its_own() {
 fn instances_without_image_lie_in_shards_too() {
     let place = Place::new();
     let reports: Vec<String> = (1..20).map(|number| format!("2.25.{number}")).collect();
-    place.write("metadata/a.tar", &reports.iter().map(|uid| report_header(uid)).collect::<Vec<_>>());
+    place
+        .write("metadata/a.tar", &reports.iter().map(|uid| report_header(uid)).collect::<Vec<_>>());
     place.write("images/a.tar", &[image("2.25.99", 1)]);
     for outcome in ["published", "already_there"] {
         let report = packed(&place, &[]);
@@ -303,7 +306,7 @@ fn parts_of_a_run_write_the_shards_of_the_whole() {
 fn shards_in_a_bucket_are_those_of_a_folder() {
     let place = Place::new();
     synthetic(&place);
-    let local = packed(&place, &["--shard-size", "32"]);
+    let local = place.run(&["--publish", "shards", "--shard-size", "32"]);
     let server = SeaweedFs::start().unwrap();
     let admin = server.admin();
     let bucket = admin.create_bucket("target").unwrap();
@@ -332,12 +335,11 @@ fn pairs_of_another_engine_are_no_shards() {
     let place = Place::new();
     fs::write(place.path("pairs.parquet"), "").unwrap();
     let (pairs, out) = (place.text("pairs.parquet"), place.text("out"));
-    let done =
-        dcmjoin(&["run", "--pairs", &pairs, "--output", &out, "--publish", "shards"]);
+    let done = dcmjoin(&["run", "--pairs", &pairs, "--output", &out, "--publish", "shards"]);
     assert_eq!(done.status.code(), Some(2), "{}", String::from_utf8_lossy(&done.stderr));
 }
 
-/// Readers that others wrote: Python's tarfile, WebDataset, pydicom.
+/// Readers that others wrote: Python's tarfile, `WebDataset`, pydicom.
 #[test]
 fn training_jobs_read_them() {
     let place = Place::new();
