@@ -2,7 +2,7 @@
 //! read the archive again.
 //!
 //! A pack is one zstd stream of records, each a length (u32, little-endian) and that many bytes of
-//! [`Record`]. Headers of one archive are alike, so a stream takes a third of what they take one
+//! a [`Record`](crate::record::Record). Headers of one archive are alike, so a stream takes a third of what they take one
 //! by one in the header store. The catalogue tells its size and CRC-32; a pack that differs is not
 //! used.
 
@@ -10,12 +10,11 @@ use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Seek, Write};
 use std::path::Path;
 
-use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use tempfile::NamedTempFile;
 
 use crate::error::RunError;
-use crate::record::{Origin, Record};
+use crate::record::renumber;
 
 /// Packs are written once and read rarely; level 1 costs less than half a header's transcoding.
 const ZSTD_LEVEL: i32 = 1;
@@ -84,7 +83,7 @@ impl PackWriter {
     }
 }
 
-/// Gives the headers of a pack, in the order in which they were pushed, under another number of
+/// Gives the records of a pack, in the order in which they were pushed, under another number of
 /// their archive.
 ///
 /// # Errors
@@ -94,7 +93,7 @@ pub fn read(
     mut file: File,
     told: &PackInfo,
     archive: u32,
-    mut take: impl FnMut(Record) -> Result<(), RunError>,
+    mut take: impl FnMut(&[u8]) -> Result<(), RunError>,
 ) -> Result<(), RunError> {
     let (bytes, crc32) = sum(&mut file)?;
     if (bytes, crc32) != (told.bytes, told.crc32) {
@@ -103,22 +102,17 @@ pub fn read(
     file.rewind().map_err(failed("read"))?;
     let stream = zstd::stream::read::Decoder::new(file).map_err(failed("read"))?;
     let mut stream = BufReader::new(stream);
+    let mut record = Vec::new();
     for _ in 0..told.headers {
         let mut length = [0; 4];
         stream.read_exact(&mut length).map_err(failed("read"))?;
         let length = u32::from_le_bytes(length).min(RECORD_BYTES_MAX);
-        let mut record = vec![0; length as usize];
+        record.resize(length as usize, 0);
         stream.read_exact(&mut record).map_err(failed("read"))?;
-        take(renumbered(Record::from_bytes(Bytes::from(record))?, archive))?;
+        renumber(&mut record, archive);
+        take(&record)?;
     }
     Ok(())
-}
-
-fn renumbered(record: Record, archive: u32) -> Record {
-    match record {
-        Record::Header(header, origin) => Record::Header(header, Origin { archive, ..origin }),
-        image @ Record::Image(_) => image,
-    }
 }
 
 fn sum(file: &mut File) -> Result<(u64, u32), RunError> {
@@ -149,8 +143,10 @@ fn damaged(told: &PackInfo, bytes: u64, crc32: u32) -> RunError {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use dcmjoin_model::SopInstanceUid;
+
+    use super::*;
+    use crate::record::{Head, Record};
 
     fn pack(uids: &[&str]) -> (NamedTempFile, PackInfo) {
         let mut writer = PackWriter::create(&std::env::temp_dir()).unwrap();
@@ -164,7 +160,9 @@ mod tests {
     fn read_back(file: File, told: &PackInfo) -> Result<Vec<String>, RunError> {
         let mut uids = Vec::new();
         read(file, told, 7, |record| {
-            uids.push(record.uid().to_string());
+            let (head, _) = Head::of(record)?;
+            assert_eq!(head.origin.archive, 7);
+            uids.push(head.uid.to_string());
             Ok(())
         })
         .map(|()| uids)

@@ -181,12 +181,8 @@ pub(crate) struct RunArgs {
     /// Key of an instance, of {uid}, {study}, {series} and {hash} (four digits, spreads prefixes)
     #[arg(long, value_name = "TEMPLATE", default_value_t)]
     pub(crate) layout: Layout,
-    /// In which form to publish instances
-    #[arg(long, value_name = "FORM", value_enum, default_value_t)]
-    pub(crate) publish: PublishArg,
-    /// Size of a shard, in MiB
-    #[arg(long, value_name = "MIB", default_value_t = SHARD_BYTES >> 20, value_parser = clap::value_parser!(u64).range(1..=SHARD_MIB_MAX))]
-    pub(crate) shard_size: u64,
+    #[command(flatten)]
+    pub(crate) form: Form,
     /// What to do where an object stands already
     #[arg(long, value_name = "RULE", value_enum, default_value_t)]
     pub(crate) if_exists: IfExistsArg,
@@ -219,11 +215,22 @@ pub(crate) enum PublishArg {
 /// 1 TiB: a store takes objects of 5.
 const SHARD_MIB_MAX: u64 = 1 << 20;
 
-impl PublishArg {
-    pub(crate) fn of_size(self, shard_mib: u64) -> Publish {
-        match self {
-            Self::Instances => Publish::Instances,
-            Self::Shards => Publish::Shards(shard_mib << 20),
+/// The form of an output.
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct Form {
+    /// In which form to publish instances
+    #[arg(long, value_name = "FORM", value_enum, default_value_t)]
+    publish: PublishArg,
+    /// Size of a shard, in MiB
+    #[arg(long, value_name = "MIB", default_value_t = SHARD_BYTES >> 20, value_parser = clap::value_parser!(u64).range(1..=SHARD_MIB_MAX))]
+    shard_size: u64,
+}
+
+impl Form {
+    pub(crate) fn publish(self) -> Publish {
+        match self.publish {
+            PublishArg::Instances => Publish::Instances,
+            PublishArg::Shards => Publish::Shards(self.shard_size << 20),
         }
     }
 }

@@ -19,7 +19,7 @@ use crate::catalog::{Finished, Known};
 use crate::error::RunError;
 use crate::header_pack;
 use crate::pair::Headers;
-use crate::record::{Origin, Record, same_uid};
+use crate::record::{Head, Origin, Record, same_uid};
 use crate::rows::{ConflictRow, Lies};
 use crate::scan::{Found, Place};
 
@@ -132,13 +132,9 @@ impl Intake {
         let taken = tokio::task::block_in_place(|| {
             header_pack::read(pack, told, number, |record| {
                 self.run.check_stop()?;
-                let place = record.append(&self.store)?;
-                match record {
-                    Record::Header(header, origin) => {
-                        self.take(&fact_at(&header.uid, origin, place))
-                    }
-                    Record::Image(_) => Ok(()),
-                }
+                let (head, _) = Head::of(record)?;
+                let place = self.store.append(record)?;
+                self.take(&fact_at(&head.uid, head.origin, place))
             })
         });
         match taken {
@@ -307,7 +303,7 @@ pub(super) fn by_uid(store: &HeaderStore, group: &[Fact]) -> Result<Vec<Vec<Fact
             parts[part].1.push(fact);
             continue;
         }
-        let uid = Record::read(store, HeaderPlace(fact.place))?.uid().clone();
+        let uid = Head::read(store, HeaderPlace(fact.place))?.uid;
         let part = parts.iter().position(|(other, _)| *other == uid).unwrap_or(parts.len());
         match parts.get_mut(part) {
             Some((_, facts)) => facts.push(fact),
@@ -329,7 +325,7 @@ pub(super) fn conflict_row(
     if same.iter().all(|fact| fact.digest == kept.digest) {
         return Ok(None);
     }
-    let uid = Record::read(store, HeaderPlace(kept.place))?.uid().clone();
+    let uid = Head::read(store, HeaderPlace(kept.place))?.uid;
     let others = same.iter().filter(|fact| fact.digest != kept.digest);
     let dropped = others.map(|fact| lies_of(run, half, fact)).collect();
     Ok(Some(ConflictRow { half, uid, kept: lies_of(run, half, kept), dropped }))

@@ -59,10 +59,10 @@ impl Stream {
 
     fn needs(&self, known: &Known, row: &Row) -> Result<Late, RunError> {
         let Recalled::Half(uid) = self.run.recalled(row) else { return Ok(Late::No) };
-        let Some(paired) = self.headers.find(&uid)? else { return Ok(Late::No) };
+        let Some(header) = self.headers.look(&uid)? else { return Ok(Late::No) };
         // A shard has all images of its archive.
-        let is_claimed = self.headers.index.is_claimed(paired.slot) && !self.run.packs();
-        Ok(match (is_open(known, row, &paired), is_claimed) {
+        let is_claimed = self.headers.index.is_claimed(header.slot) && !self.run.packs();
+        Ok(match (is_open(known, row, header.origin), is_claimed) {
             (false, _) => Late::No,
             (true, true) => Late::Fact,
             (true, false) => Late::Bytes(uid),
@@ -143,10 +143,10 @@ impl Stream {
             Late::No => {}
             Late::Fact => {
                 if let Some(uid) = &row.uid
-                    && let Some(paired) = self.headers.find(uid)?
+                    && let Some(header) = self.headers.look(uid)?
                 {
                     let mut fact = fact_of(uid, row, archive);
-                    fact.place = self.headers.index.place(paired.slot)?.0;
+                    fact.place = self.headers.index.place(header.slot)?.0;
                     self.facts.push(&fact)?;
                 }
             }

@@ -17,8 +17,7 @@ use crate::budget::paid;
 use crate::catalog::{Account, Known};
 use crate::config::Strategy;
 use crate::error::RunError;
-use crate::pair::Paired;
-use crate::record::Record;
+use crate::record::{Origin, Record};
 use crate::rows::{CopyRow, Lies, PublishedRow};
 use crate::scan::{Place, unreadable};
 use crate::source::SourceError;
@@ -174,14 +173,20 @@ impl Run {
     }
 
     /// Lists what an earlier run published, or rejected for good, as this run's.
-    fn recall_instance(&self, row: &Row, paired: &Paired, lies: Lies) -> Result<Outcome, RunError> {
+    fn recall_instance(
+        &self,
+        row: &Row,
+        uid: &SopInstanceUid,
+        origin: Origin,
+        lies: Lies,
+    ) -> Result<Outcome, RunError> {
         if let Some(file) = file_of(row) {
             self.in_output(&file, &row.warnings)?;
             return Ok(Outcome::AlreadyThere);
         }
         let unknown = || Rejection::new(Reason::PayloadUnrecognised, "no reason in the catalogue");
         let rejection = rejection_of(row).unwrap_or_else(unknown);
-        self.reject(paired.header.uid.clone(), paired.origin, Some(lies), rejection)?;
+        self.reject(uid.clone(), origin, Some(lies), rejection)?;
         Ok(Outcome::Rejected)
     }
 
@@ -235,18 +240,18 @@ impl Stream {
         lies: Lies,
     ) -> Result<bool, RunError> {
         let mut fact = fact_of(uid, row, archive);
-        let Some(paired) = self.headers.find(uid)? else {
+        let Some(header) = self.headers.look(uid)? else {
             fact.place = Record::Image(uid.clone()).append(&self.headers.store)?.0;
             self.run.progress.unpaired.fetch_add(1, Relaxed);
             self.facts.push(&fact)?;
             return Ok(true);
         };
-        if is_open(known, row, &paired) {
+        if is_open(known, row, header.origin) {
             return Ok(false);
         }
-        fact.place = self.headers.index.place(paired.slot)?.0;
-        fact.outcome = match self.headers.index.claim(paired.slot) {
-            true => self.run.recall_instance(row, &paired, lies)?,
+        fact.place = self.headers.index.place(header.slot)?.0;
+        fact.outcome = match self.headers.index.claim(header.slot) {
+            true => self.run.recall_instance(row, uid, header.origin, lies)?,
             false => self.run.recall_copy(row, archive)?,
         };
         self.facts.push(&fact)?;
@@ -256,8 +261,8 @@ impl Stream {
 
 /// Returns whether nothing that holds for this run is known of what an image came to with its
 /// header.
-pub(super) fn is_open(known: &Known, row: &Row, paired: &Paired) -> bool {
-    !is_settled(known, row) || row.header_digest != Some(paired.origin.digest)
+pub(super) fn is_open(known: &Known, row: &Row, header: Origin) -> bool {
+    !is_settled(known, row) || row.header_digest != Some(header.digest)
 }
 
 /// Returns whether a row tells what its instance came to, as far as the row alone says.

@@ -21,7 +21,7 @@ use crate::catalog::{Draft, Finished};
 use crate::error::RunError;
 use crate::pair::{Headers, Paired};
 use crate::publish::Published;
-use crate::record::{Origin, Record};
+use crate::record::{Head, Origin, Record};
 use crate::rows::{Lies, PublishedRow, RejectedRow, Scope};
 use crate::scan::{Found, Place};
 
@@ -318,6 +318,6 @@ impl Run {
 
     /// Returns the UID that a place of the header store tells.
     pub(super) fn uid_at(headers: &Headers, place: u64) -> Result<SopInstanceUid, RunError> {
-        Ok(Record::read(&headers.store, HeaderPlace(place))?.uid().clone())
+        Ok(Head::read(&headers.store, HeaderPlace(place))?.uid)
     }
 }

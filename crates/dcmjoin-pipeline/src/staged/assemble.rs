@@ -19,6 +19,7 @@ use tokio::task::JoinSet;
 use super::session::Means;
 use super::work::WorkError;
 use crate::catalog::Known;
+use crate::config::Publish;
 use crate::local::{Apart, Assembled, HalfPlace, joined};
 
 /// Facts of one append.
@@ -105,7 +106,7 @@ pub(super) async fn assemble(
     let mut late = Late::default();
     let Some(facts) = &means.facts else { return Ok(late) };
     let mut reader = facts.join(worker).await?;
-    let mut campaigns: HashMap<CampaignName, Arc<Apart>> = HashMap::new();
+    let mut campaigns: HashMap<CampaignName, Option<Arc<Apart>>> = HashMap::new();
     while !stop.load(Relaxed) {
         let pairs = reader.next(PAIRS, WAIT).await?;
         if !pairs.is_empty() && means.gathers_headers(&pairs).await? {
@@ -118,15 +119,15 @@ pub(super) async fn assemble(
             if !campaigns.contains_key(&pair.campaign) {
                 // One campaign's memory at a time.
                 campaigns.clear();
-                let config = means.config(&pair.campaign).await?;
-                let progress = Arc::clone(&means.progress);
-                let apart = Apart::begin(&means.stores, config, progress).await?;
-                campaigns.insert(pair.campaign.clone(), Arc::new(apart));
+                campaigns.insert(pair.campaign.clone(), means.apart(&pair.campaign).await?);
             }
             if tasks.len() >= PAIRS_AT_ONCE {
                 late.count(joined(tasks.join_next().await)?);
             }
-            let Some(apart) = campaigns.get(&pair.campaign) else { continue };
+            let Some(Some(apart)) = campaigns.get(&pair.campaign) else {
+                late.left += 1;
+                continue;
+            };
             let (apart, pair) = (Arc::clone(apart), pair.clone());
             tasks.spawn(async move {
                 let (metadata, image) = (place(&pair.metadata), place(&pair.image));
@@ -143,6 +144,17 @@ pub(super) async fn assemble(
 }
 
 impl Means {
+    /// Returns what publishes pairs of a campaign; `None` where it publishes shards, each of which has
+    /// all of an archive's late images: those are left to the closing.
+    async fn apart(&self, campaign: &CampaignName) -> Result<Option<Arc<Apart>>, WorkError> {
+        let config = self.config(campaign).await?;
+        if config.publish != Publish::Instances {
+            return Ok(None);
+        }
+        let progress = Arc::clone(&self.progress);
+        Ok(Some(Arc::new(Apart::begin(&self.stores, config, progress).await?)))
+    }
+
     /// Returns whether metadata archives of the pairs' campaigns are open: of several headers of one
     /// instance the rule by digest decides, so all that are on their way must be there.
     async fn gathers_headers(&self, pairs: &[Pair]) -> Result<bool, WorkError> {

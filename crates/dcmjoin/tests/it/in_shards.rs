@@ -301,6 +301,34 @@ fn parts_of_a_run_write_the_shards_of_the_whole() {
     assert!(listed(&place, &last) == rows, "other files are listed");
 }
 
+#[test]
+fn workers_write_the_shards_of_a_run() {
+    let place = Place::new();
+    synthetic(&place);
+    let whole = packed(&place, &[]);
+    let (objects, rows) = (place.instances(), listed(&place, &whole));
+    fs::remove_dir_all(place.path("out")).unwrap();
+    let (tasks, metadata, images) =
+        (place.text("tasks.db"), place.text("metadata"), place.text("images"));
+    let output = place.text("out");
+    let add = ["work", "--tasks", &tasks, "add", "--metadata", &metadata, "--images", &images];
+    let done = dcmjoin(&[&add[..], &["--output", &output], &SHARDS].concat());
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    let report = place.text("report.json");
+    let worker = || {
+        let mut command = program(env!("CARGO_BIN_EXE_dcmjoin"));
+        command.args(["work", "--tasks", &tasks, "all", "--quiet", "--report", &report]);
+        command.stdout(Stdio::null()).spawn().unwrap()
+    };
+    for mut child in [worker(), worker()] {
+        assert!(child.wait().unwrap().success());
+    }
+    let json = serde_json::from_slice(&fs::read(report).unwrap()).unwrap();
+    let last = Report { json, error: String::new(), code: 0 };
+    assert!(place.instances() == objects, "other shards");
+    assert!(listed(&place, &last) == rows, "other files are listed");
+}
+
 /// To a store shards go in parts.
 #[test]
 fn shards_in_a_bucket_are_those_of_a_folder() {
