@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use dcmjoin_formats::header::Header;
-use dcmjoin_index::{HeaderPlace, HeaderStore};
+use dcmjoin_index::{Frame, HeaderPlace, HeaderStore};
 use dcmjoin_model::{
     PixelDescription, Reason, Rejection, SopInstanceUid, TransferSyntax, Uid, Warnings,
 };
@@ -30,7 +30,7 @@ pub struct Origin {
 /// Bytes of an origin in a record.
 const ORIGIN_BYTES: usize = 36;
 
-/// What every record begins with, in plain bytes: whose it is, and where it came from. Who asks no
+/// What stands before every record, in plain bytes: whose it is, and where it came from. Who asks no
 /// more need not decode the rest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Head {
@@ -67,15 +67,13 @@ struct Stored<'a> {
 }
 
 impl Head {
-    /// Returns the head of a record, and what stands after it.
+    /// Returns the head of its bytes.
     ///
     /// # Errors
-    /// [`RunError::Internal`] where the bytes are no record.
-    pub fn of(record: &[u8]) -> Result<(Self, &[u8]), RunError> {
-        let cut = || RunError::Internal("a record is cut short".to_owned());
-        let (origin, rest) = record.split_at_checked(ORIGIN_BYTES).ok_or_else(cut)?;
-        let (&length, rest) = rest.split_first().ok_or_else(cut)?;
-        let (uid, rest) = rest.split_at_checked(length.into()).ok_or_else(cut)?;
+    /// [`RunError::Internal`] where the bytes are none.
+    pub fn of(bytes: &[u8]) -> Result<Self, RunError> {
+        let broken = || RunError::Internal("a record's head is broken".to_owned());
+        let (origin, uid) = bytes.split_at_checked(ORIGIN_BYTES).ok_or_else(broken)?;
         let uid = str::from_utf8(uid).ok().and_then(|uid| Uid::parse(uid).ok());
         let number = |from: usize, to: usize| {
             origin[from..to].iter().rev().fold(0, |sum, &byte| sum << 8 | u128::from(byte))
@@ -86,7 +84,7 @@ impl Head {
             length: number(12, 20) as u64,
             digest: number(20, ORIGIN_BYTES),
         };
-        Ok((Self { uid: uid.ok_or_else(cut)?, origin }, rest))
+        Ok(Self { uid: uid.ok_or_else(broken)?, origin })
     }
 
     /// Reads the head of a record of a store.
@@ -94,52 +92,43 @@ impl Head {
     /// # Errors
     /// [`RunError::Index`] where the store cannot be read or is damaged.
     pub fn read(store: &HeaderStore, place: HeaderPlace) -> Result<Self, RunError> {
-        Self::of(&store.read(place)?).map(|(head, _)| head)
+        Self::of(&store.read_head(place)?)
     }
 
-    fn put(uid: &Uid, origin: Origin, room: usize) -> Vec<u8> {
-        let uid = uid.as_str().as_bytes();
-        let mut record = Vec::with_capacity(ORIGIN_BYTES + 1 + uid.len() + room);
-        record.extend_from_slice(&origin.archive.to_le_bytes());
-        record.extend_from_slice(&origin.offset.to_le_bytes());
-        record.extend_from_slice(&origin.length.to_le_bytes());
-        record.extend_from_slice(&origin.digest.to_le_bytes());
-        // A UID has at most 128 bytes.
-        record.push(uid.len() as u8);
-        record.extend_from_slice(uid);
-        record
+    fn bytes(uid: &Uid, origin: Origin) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(ORIGIN_BYTES + uid.as_str().len());
+        bytes.extend_from_slice(&origin.archive.to_le_bytes());
+        bytes.extend_from_slice(&origin.offset.to_le_bytes());
+        bytes.extend_from_slice(&origin.length.to_le_bytes());
+        bytes.extend_from_slice(&origin.digest.to_le_bytes());
+        bytes.extend_from_slice(uid.as_str().as_bytes());
+        bytes
     }
 }
 
 /// Gives a record's archive another number.
-pub fn renumber(record: &mut [u8], archive: u32) {
-    if let Some(number) = record.first_chunk_mut() {
+pub fn renumber(head: &mut [u8], archive: u32) {
+    if let Some(number) = head.first_chunk_mut() {
         *number = archive.to_le_bytes();
     }
 }
 
 impl Record {
-    /// Appends the record to a store.
+    /// Appends the record to a store; returns its place, and how it lies there.
     ///
     /// # Errors
     /// [`RunError::Index`] where the store cannot be written.
-    pub fn append(&self, store: &HeaderStore) -> Result<HeaderPlace, RunError> {
-        Ok(store.append(&self.to_bytes()?)?)
-    }
-
-    /// Returns the record as the store and header packs hold it.
-    ///
-    /// # Errors
-    /// [`RunError::Internal`]: a bug.
-    pub fn to_bytes(&self) -> Result<Vec<u8>, RunError> {
+    pub fn append(&self, store: &HeaderStore) -> Result<(HeaderPlace, Frame), RunError> {
         match self {
             Self::Image(uid) => {
-                Ok(Head::put(uid, Origin { archive: 0, offset: 0, length: 0, digest: 0 }, 0))
+                let origin = Origin { archive: 0, offset: 0, length: 0, digest: 0 };
+                Ok(store.append(&Head::bytes(uid, origin), &[])?)
             }
             Self::Header(header, origin) => {
-                let room = header.data_set.len() + BESIDE_BYTES;
-                postcard::to_extend(&stored(header), Head::put(&header.uid, *origin, room))
-                    .map_err(|error| RunError::Internal(format!("encode a record: {error}")))
+                let room = Vec::with_capacity(header.data_set.len() + BESIDE_BYTES);
+                let body = postcard::to_extend(&stored(header), room)
+                    .map_err(|error| RunError::Internal(format!("encode a record: {error}")))?;
+                Ok(store.append(&Head::bytes(&header.uid, *origin), &body)?)
             }
         }
     }
@@ -149,20 +138,16 @@ impl Record {
     /// # Errors
     /// [`RunError::Index`] where the store cannot be read or is damaged.
     pub fn read(store: &HeaderStore, place: HeaderPlace) -> Result<Self, RunError> {
-        Self::from_bytes(Bytes::from(store.read(place)?))
+        let (head, body) = store.read(place)?;
+        Self::of(Head::of(&head)?, Bytes::from(body))
     }
 
-    /// Returns the record of its bytes.
-    ///
-    /// # Errors
-    /// [`RunError::Internal`] where they are none.
     #[expect(clippy::needless_pass_by_value, reason = "the record holds slices of the bytes")]
-    pub fn from_bytes(bytes: Bytes) -> Result<Self, RunError> {
-        let (Head { uid, origin }, rest) = Head::of(&bytes)?;
-        if rest.is_empty() {
+    fn of(Head { uid, origin }: Head, bytes: Bytes) -> Result<Self, RunError> {
+        if bytes.is_empty() {
             return Ok(Self::Image(uid));
         }
-        let stored: Stored<'_> = postcard::from_bytes(rest)
+        let stored: Stored<'_> = postcard::from_bytes(&bytes)
             .map_err(|error| RunError::Internal(format!("decode a record: {error}")))?;
         let header = Header {
             uid,
@@ -218,17 +203,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_head_is_read_without_the_rest() {
+    fn a_head_is_its_bytes() {
         let uid = Uid::parse("2.25.1").unwrap();
         let origin = Origin { archive: 1, offset: 1 << 40, length: u64::MAX, digest: u128::MAX };
-        let mut record = Head::put(&uid, origin, 0);
-        record.push(7);
-        renumber(&mut record, 0x0102_0304);
-        let (head, rest) = Head::of(&record).unwrap();
-        assert_eq!(head, Head { uid, origin: Origin { archive: 0x0102_0304, ..origin } });
-        assert_eq!(rest, [7]);
-        for cut in [0, 3, ORIGIN_BYTES, ORIGIN_BYTES + 1, record.len() - 2] {
-            assert!(Head::of(&record[..cut]).is_err(), "{cut}");
+        let mut bytes = Head::bytes(&uid, origin);
+        renumber(&mut bytes, 0x0102_0304);
+        let head = Head { uid, origin: Origin { archive: 0x0102_0304, ..origin } };
+        assert_eq!(Head::of(&bytes).unwrap(), head);
+        for cut in [0, 3, ORIGIN_BYTES] {
+            assert!(Head::of(&bytes[..cut]).is_err(), "{cut}");
         }
     }
 }

@@ -7,7 +7,9 @@ use std::sync::atomic::Ordering::Relaxed;
 use bytes::Bytes;
 use dcmjoin_formats::compressed;
 use dcmjoin_formats::header::{Header, HeaderOptions, Transcoder};
-use dcmjoin_index::{Fact, FactRuns, Fingerprint, HeaderPlace, HeaderStore, Outcome, digest};
+use dcmjoin_index::{
+    Fact, FactRuns, Fingerprint, Frame, HeaderPlace, HeaderStore, Outcome, digest,
+};
 use dcmjoin_model::{Half, Rejection, SopInstanceUid};
 use dcmjoin_objects::Object;
 
@@ -40,7 +42,7 @@ pub(super) struct Intake {
 struct Stored {
     fact: Fact,
     crc32c: u32,
-    record: Vec<u8>,
+    frame: Frame,
 }
 
 /// Reads all metadata archives; returns their headers, ready to be paired.
@@ -101,11 +103,11 @@ impl Intake {
                 Found::Half { uid, member, bytes } => {
                     self.run.progress.bytes.fetch_add(member.range.len(), Relaxed);
                     match self.header(&mut transcoder, number, &uid, &member, bytes)? {
-                        Ok(Stored { fact, crc32c, record }) => {
+                        Ok(Stored { fact, crc32c, frame }) => {
                             notes.account.members += 1;
                             self.take(&fact)?;
                             if let Some(draft) = &notes.draft {
-                                draft.header(&record)?;
+                                draft.header(&self.store, &frame)?;
                                 draft.push(row_of(&uid, &fact, crc32c))?;
                             }
                             continue;
@@ -130,10 +132,8 @@ impl Intake {
         }
         let Some(pack) = catalog.pack(known).await? else { return Ok(false) };
         let taken = tokio::task::block_in_place(|| {
-            header_pack::read(pack, told, number, |record| {
+            header_pack::unpack(pack, told, number, &self.store, |head, place| {
                 self.run.check_stop()?;
-                let (head, _) = Head::of(record)?;
-                let place = self.store.append(record)?;
                 self.take(&fact_at(&head.uid, head.origin, place))
             })
         });
@@ -220,9 +220,8 @@ impl Intake {
             Ok(header) => header,
             Err(rejection) => return Ok(Err(rejection)),
         };
-        let record = Record::Header(Box::new(header), origin).to_bytes()?;
-        let place = self.store.append(&record)?;
-        Ok(Ok(Stored { fact: fact_at(uid, origin, place), crc32c, record }))
+        let (place, frame) = Record::Header(Box::new(header), origin).append(&self.store)?;
+        Ok(Ok(Stored { fact: fact_at(uid, origin, place), crc32c, frame }))
     }
 
     fn take(&self, fact: &Fact) -> Result<(), RunError> {

@@ -160,7 +160,7 @@ impl Stream {
     ) -> Result<(), RunError> {
         row.kind = Some(payload::look(&image.bytes, &self.run.config.limits.payload).kind);
         if self.run.keeps_books() {
-            fact.place = Record::Image(image.uid).append(&self.headers.store)?.0;
+            fact.place = Record::Image(image.uid).append(&self.headers.store)?.0.0;
         }
         self.run.progress.unpaired.fetch_add(1, Relaxed);
         self.tell(&fact, row, draft)
