@@ -173,7 +173,8 @@ async fn done(
     pairs: &[Pair],
 ) -> Result<(), WorkError> {
     match reader.done(pairs).await {
-        Err(dcmjoin_ledger::Error::Fenced) => Ok(()),
+        // Some may be this worker's still, or again.
+        Err(dcmjoin_ledger::Error::Fenced) => Ok(reader.again().await?),
         done => Ok(done?),
     }
 }

@@ -10,9 +10,19 @@ use super::{Form, IfExistsArg, Resources};
 
 #[derive(Debug, Args)]
 pub(crate) struct WorkArgs {
-    /// The task store: a file, for workers of one machine
-    #[arg(long, global = true, value_name = "STORE", default_value = "tasks.db")]
+    /// The task store: a file, for workers of one machine, or `postgres://user@host/database`
+    #[arg(
+        long,
+        global = true,
+        value_name = "STORE",
+        default_value = "tasks.db",
+        env = "DCMJOIN_TASKS",
+        hide_env_values = true
+    )]
     pub(crate) tasks: String,
+    /// The fact log, where it is not in the task store: likewise
+    #[arg(long, global = true, value_name = "LOG", env = "DCMJOIN_FACTS", hide_env_values = true)]
+    pub(crate) facts: Option<String>,
     #[command(subcommand)]
     pub(crate) command: WorkCommand,
 }
@@ -89,7 +99,14 @@ pub(crate) struct WorkerArgs {
 #[derive(Debug, Args)]
 pub(crate) struct DeadLettersArgs {
     /// The task store
-    #[arg(long, global = true, value_name = "STORE", default_value = "tasks.db")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "STORE",
+        default_value = "tasks.db",
+        env = "DCMJOIN_TASKS",
+        hide_env_values = true
+    )]
     pub(crate) tasks: String,
     #[command(subcommand)]
     pub(crate) command: DeadLettersCommand,
