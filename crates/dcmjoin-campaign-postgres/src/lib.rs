@@ -6,8 +6,7 @@
 //! - [`shelf`]: a database as a place of many journals, and its schema;
 //! - [`journal`]: one campaign's journal, the same trait as in a file;
 //! - `rows`: archives as rows;
-//! - `session`: the connection, which is made again where it breaks, and what is asked of it again;
-//! - `tls`: rustls for it.
+//! - `session`: the connection, which is made again where it breaks, and what is asked of it again.
 //!
 //! **Invariants.** Every write of an orchestrator bears its lease's epoch, and is refused where the
 //! campaign has a later one. Leases are judged by the database's clock alone. A write whose outcome
@@ -21,7 +20,6 @@ pub mod journal;
 mod rows;
 pub mod session;
 pub mod shelf;
-mod tls;
 
 pub use journal::Postgres;
 pub use shelf::Database;

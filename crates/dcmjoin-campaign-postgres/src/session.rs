@@ -9,13 +9,12 @@ use std::sync::mpsc::sync_channel;
 use std::time::{Duration, Instant};
 
 use dcmjoin_campaign::Error;
+use dcmjoin_postgres_tls::Tls;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::Mutex;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Config, Row, Statement};
-
-use crate::tls::Tls;
 
 /// The longest outage of the database that is waited for. A lease lasts longer (60 seconds): who
 /// comes back after an outage still holds it, or is refused.

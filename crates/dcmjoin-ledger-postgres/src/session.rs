@@ -5,14 +5,17 @@ use std::time::{Duration, Instant};
 
 use dcmjoin_ledger::Error;
 use dcmjoin_ledger::tasks::LEASE;
+use dcmjoin_postgres_tls::Tls;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio_postgres::error::SqlState;
-use tokio_postgres::{Client, Config, NoTls};
+use tokio_postgres::{Client, Config};
 
 use crate::schema;
 
 /// How long a server that is away is waited for: a restart, or the change to another one.
 pub const OUTAGE_MAX: Duration = Duration::from_secs(45);
+/// As long is waited for a server that was not there yet: its address may be wrong.
+const FIRST_MAX: Duration = Duration::from_secs(2);
 /// Connections of one store: a worker's scans append at the same time.
 const CONNECTIONS_MAX: usize = 8;
 /// Between two tries to connect.
@@ -58,16 +61,27 @@ impl Link<'_> {
 
 impl Postgres {
     /// Opens `postgres://user@host/database`; makes the tables where there are none, in a schema of
-    /// their own.
+    /// their own. `?sslmode=require` lets only TLS serve; the default uses it where the server offers it.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where the URL is none, asks for TLS, or the tables are of a form that this program does
-    /// not know; [`Error::Store`] where the server is away for longer than [`OUTAGE_MAX`], or refuses.
+    /// [`Error::Invalid`] where the URL is none, or the tables are of a form that this program does
+    /// not know; [`Error::Store`] where the server is away, or refuses.
     pub async fn open(url: &str) -> Result<Self, Error> {
+        Self::open_with(url, None).await
+    }
+
+    /// Opens a database with a password that its URL need not name.
+    ///
+    /// # Errors
+    /// As [`Postgres::open`].
+    pub async fn open_with(url: &str, password: Option<&str>) -> Result<Self, Error> {
         // The URL holds a password: it is not told.
         let mut config: Config = url.parse().map_err(|_| {
             Error::Invalid("expected postgres://user@host/database for the store".to_owned())
         })?;
+        if let (None, Some(password)) = (config.get_password(), password) {
+            config.password(password);
+        }
         config.connect_timeout(CONNECT_MAX);
         if config.get_application_name().is_none() {
             config.application_name("dcmjoin");
@@ -76,9 +90,8 @@ impl Postgres {
         let permits = Semaphore::new(CONNECTIONS_MAX);
         let connections = Arc::new(Connections { config, idle, permits });
         let store = Self { connections, lease: LEASE };
-        let mut link = store.link().await?;
-        schema::make(&mut link.client).await?;
-        link.give_back();
+        let mut client = store.connections.connect(FIRST_MAX).await?;
+        schema::make(&mut client).await?;
         Ok(store)
     }
 
@@ -95,7 +108,7 @@ impl Postgres {
         let permit = home.permits.acquire().await.map_err(|_| failed("the store is closed"))?;
         let client = match home.idle_client() {
             Some(client) => client,
-            None => home.connect().await?,
+            None => home.connect(OUTAGE_MAX).await?,
         };
         Ok(Link { client, home, _permit: permit })
     }
@@ -108,8 +121,8 @@ impl Connections {
         idle.pop()
     }
 
-    async fn connect(&self) -> Result<Client, Error> {
-        let until = Instant::now() + OUTAGE_MAX;
+    async fn connect(&self, outage_max: Duration) -> Result<Client, Error> {
+        let until = Instant::now() + outage_max;
         loop {
             let error = match self.try_connect().await {
                 Ok(client) => return Ok(client),
@@ -123,7 +136,7 @@ impl Connections {
     }
 
     async fn try_connect(&self) -> Result<Client, tokio_postgres::Error> {
-        let (client, connection) = self.config.connect(NoTls).await?;
+        let (client, connection) = self.config.connect(Tls).await?;
         // Who asks next sees that it is closed.
         tokio::spawn(async move { drop(connection.await) });
         client.batch_execute(STATEMENT_MAX).await?;

@@ -6,6 +6,7 @@
 //! - [`tasks`]: which archives are to be scanned, who scans them, what failed for good;
 //! - [`facts`]: halves whose partner was not found while their archive streamed past;
 //! - [`sqlite`]: both in one file, for workers of one machine;
+//! - [`patient`]: either, asked again where it fails;
 //! - [`error`].
 //!
 //! **Invariants.** What is acknowledged is durable. Whoever lost a lease cannot write any more: each
@@ -15,11 +16,13 @@
 pub mod campaign;
 pub mod error;
 pub mod facts;
+pub mod patient;
 pub mod sqlite;
 pub mod tasks;
 
 pub use campaign::{Campaign, CampaignName};
 pub use error::Error;
 pub use facts::FactLog;
+pub use patient::Patient;
 pub use sqlite::Sqlite;
 pub use tasks::TaskStore;

@@ -28,10 +28,11 @@ pub mod report;
 pub mod rows;
 pub mod scan;
 pub mod settle;
+pub mod shards;
 pub mod source;
 pub mod staged;
 
-pub use config::{IfExists, Limits, RunConfig, Strategy};
+pub use config::{IfExists, Limits, Publish, RunConfig, Strategy};
 pub use error::RunError;
 pub use layout::Layout;
 pub use progress::Progress;

@@ -66,6 +66,10 @@ pub(crate) fn error(error: &anyhow::Error) {
         talk(&format!("hint: {hint}"));
     } else if let Some(hint) = error.downcast_ref::<WorkError>().and_then(WorkError::hint) {
         talk(&format!("hint: {hint}"));
+    } else if let Some(hint) =
+        error.downcast_ref::<dcmjoin_ledger::Error>().and_then(dcmjoin_ledger::Error::hint)
+    {
+        talk(&format!("hint: {hint}"));
     } else if let Some(hint) = campaign_hint(error) {
         talk(&format!("hint: {hint}"));
     }

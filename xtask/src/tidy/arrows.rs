@@ -18,7 +18,11 @@ const ARROWS: &[(&str, Knows)] = &[
     ("dcmjoin-index", Knows::These(&["dcmjoin-model"])),
     ("dcmjoin-objects", Knows::These(&["dcmjoin-model"])),
     ("dcmjoin-ledger", Knows::These(&["dcmjoin-model"])),
-    ("dcmjoin-ledger-postgres", Knows::These(&["dcmjoin-model", "dcmjoin-ledger"])),
+    (
+        "dcmjoin-ledger-postgres",
+        Knows::These(&["dcmjoin-model", "dcmjoin-ledger", "dcmjoin-postgres-tls"]),
+    ),
+    ("dcmjoin-postgres-tls", Knows::These(&[])),
     ("dcmjoin-manifest", Knows::These(&["dcmjoin-model"])),
     ("dcmjoin-restore", Knows::These(&["dcmjoin-model"])),
     ("dcmjoin-synth", Knows::These(&["dcmjoin-model"])),
@@ -49,7 +53,12 @@ const ARROWS: &[(&str, Knows)] = &[
     ),
     (
         "dcmjoin-campaign-postgres",
-        Knows::These(&["dcmjoin-model", "dcmjoin-restore", "dcmjoin-campaign"]),
+        Knows::These(&[
+            "dcmjoin-model",
+            "dcmjoin-restore",
+            "dcmjoin-campaign",
+            "dcmjoin-postgres-tls",
+        ]),
     ),
     ("dcmjoin-server", Knows::These(&["dcmjoin-model", "dcmjoin-ledger"])),
     ("dcmjoin", Knows::Shipped),

@@ -15,6 +15,7 @@ use std::time::Duration;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use crate::error::Error;
+use crate::tasks::LEASE;
 
 /// The form of the file (`PRAGMA user_version`).
 const FORM: i64 = 1;
@@ -56,6 +57,7 @@ CREATE TABLE IF NOT EXISTS reader (worker TEXT PRIMARY KEY, until INTEGER NOT NU
 #[derive(Debug, Clone)]
 pub struct Sqlite {
     connection: Arc<Mutex<Connection>>,
+    lease: Duration,
 }
 
 impl Sqlite {
@@ -78,7 +80,14 @@ impl Sqlite {
         change.execute_batch(SCHEMA)?;
         change.pragma_update(None, "user_version", FORM)?;
         change.commit()?;
-        Ok(Self { connection: Arc::new(Mutex::new(connection)) })
+        Ok(Self { connection: Arc::new(Mutex::new(connection)), lease: LEASE })
+    }
+
+    /// Sets for how long readers hold partitions without being heard of.
+    #[must_use]
+    pub fn with_lease(mut self, lease: Duration) -> Self {
+        self.lease = lease;
+        self
     }
 
     /// Does one change, whole or not at all, beside the runtime's other work.

@@ -10,7 +10,6 @@ use super::facts::{COLUMNS, fact};
 use super::{NOW, Sqlite, failed, limit, millis};
 use crate::error::Error;
 use crate::facts::{FACTS_MAX, FactReader, PARTITIONS, Pair};
-use crate::tasks::LEASE;
 
 /// A worker's part.
 pub(super) struct Reader {
@@ -29,7 +28,8 @@ impl Reader {
     /// Beats, takes what is free up to this worker's share, and gives back what is above it.
     async fn hold(&mut self) -> Result<(), Error> {
         let (worker, held) = (self.worker.clone(), self.held.clone());
-        self.held = self.log.change(move |change| hold(change, &worker, &held)).await?;
+        let lease = millis(self.log.lease);
+        self.held = self.log.change(move |change| hold(change, &worker, lease, &held)).await?;
         Ok(())
     }
 }
@@ -89,6 +89,7 @@ impl FactReader for Reader {
 fn hold(
     change: &Transaction<'_>,
     worker: &str,
+    lease: i64,
     held: &BTreeMap<u16, i64>,
 ) -> Result<BTreeMap<u16, i64>, Error> {
     let mut kept = BTreeMap::new();
@@ -96,11 +97,11 @@ fn hold(
         "UPDATE holder SET until = {NOW} + ?3 WHERE partition = ?1 AND token = ?2 AND worker = ?4"
     ))?;
     for (&partition, &token) in held {
-        if beat.execute(params![partition, token, millis(LEASE), worker])? > 0 {
+        if beat.execute(params![partition, token, lease, worker])? > 0 {
             kept.insert(partition, token);
         }
     }
-    let share = share(change, worker)?;
+    let share = share(change, worker, lease)?;
     while kept.len() > share {
         let Some((partition, token)) = kept.pop_last() else { break };
         give_back(change, partition, token)?;
@@ -118,7 +119,7 @@ fn hold(
         if kept.contains_key(&partition) {
             continue;
         }
-        let mut rows = free.query(params![partition, worker, millis(LEASE)])?;
+        let mut rows = free.query(params![partition, worker, lease])?;
         let token = rows.next()?.map(|row| row.get(0)).transpose()?;
         // The statement is carried out to its end only when it is asked again.
         while rows.next()?.is_some() {}
@@ -130,13 +131,13 @@ fn hold(
 }
 
 /// Returns how many partitions a worker may hold: as many as every other one that was heard of.
-fn share(change: &Transaction<'_>, worker: &str) -> Result<usize, Error> {
+fn share(change: &Transaction<'_>, worker: &str, lease: i64) -> Result<usize, Error> {
     change.execute(
         &format!(
             "INSERT INTO reader VALUES (?1, {NOW} + ?2)
              ON CONFLICT (worker) DO UPDATE SET until = excluded.until"
         ),
-        params![worker, millis(LEASE)],
+        params![worker, lease],
     )?;
     let sql = format!("SELECT count(*) FROM reader WHERE until > {NOW}");
     let readers: u16 = change.query_row(&sql, [], |row| row.get(0))?;

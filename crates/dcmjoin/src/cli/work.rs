@@ -6,13 +6,23 @@ use dcmjoin_objects::Location;
 use dcmjoin_pipeline::Layout;
 use dcmjoin_pipeline::config::Source;
 
-use super::{IfExistsArg, Resources};
+use super::{Form, IfExistsArg, Resources};
 
 #[derive(Debug, Args)]
 pub(crate) struct WorkArgs {
-    /// The task store: a file, for workers of one machine
-    #[arg(long, global = true, value_name = "STORE", default_value = "tasks.db")]
+    /// The task store: a file, for workers of one machine, or `postgres://user@host/database`
+    #[arg(
+        long,
+        global = true,
+        value_name = "STORE",
+        default_value = "tasks.db",
+        env = "DCMJOIN_TASKS",
+        hide_env_values = true
+    )]
     pub(crate) tasks: String,
+    /// The fact log, where it is not in the task store: likewise
+    #[arg(long, global = true, value_name = "LOG", env = "DCMJOIN_FACTS", hide_env_values = true)]
+    pub(crate) facts: Option<String>,
     #[command(subcommand)]
     pub(crate) command: WorkCommand,
 }
@@ -52,6 +62,8 @@ pub(crate) struct AddArgs {
     /// Key of an instance, of {uid}, {study}, {series} and {hash} (four digits, spreads prefixes)
     #[arg(long, value_name = "TEMPLATE", default_value_t)]
     pub(crate) layout: Layout,
+    #[command(flatten)]
+    pub(crate) form: Form,
     /// What to do where an object stands already: skip or replace
     #[arg(long, value_name = "RULE", value_enum, default_value_t)]
     pub(crate) if_exists: IfExistsArg,
@@ -87,7 +99,14 @@ pub(crate) struct WorkerArgs {
 #[derive(Debug, Args)]
 pub(crate) struct DeadLettersArgs {
     /// The task store
-    #[arg(long, global = true, value_name = "STORE", default_value = "tasks.db")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "STORE",
+        default_value = "tasks.db",
+        env = "DCMJOIN_TASKS",
+        hide_env_values = true
+    )]
     pub(crate) tasks: String,
     #[command(subcommand)]
     pub(crate) command: DeadLettersCommand,

@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 
 use crate::cli::{CampaignArgs, CampaignCommand, CreateArgs, OrchestratorArgs, Talk};
 use crate::commands::ledger::{journal, shelf};
-use crate::commands::work::Store;
+use crate::commands::store::Store;
 use crate::exit::Exit;
 use crate::text;
 
@@ -135,7 +135,7 @@ fn aws(spec: &Spec) -> anyhow::Result<Arc<Aws>> {
 }
 
 /// Returns what an orchestrator of a campaign acts on and by.
-pub(crate) fn world(
+pub(crate) async fn world(
     ledger: Arc<dyn Ledger>,
     name: &str,
     stop: Arc<AtomicBool>,
@@ -147,7 +147,10 @@ pub(crate) fn world(
     let local = LocalScanner::new(config, None);
     let scanner: Arc<dyn Scanner> = match &how.tasks {
         None => Arc::new(local),
-        Some(place) => Arc::new(TaskScanner::new(local, Store::open(place)?.tasks, name.parse()?)),
+        Some(place) => {
+            let tasks = Store::open(place).await?.tasks();
+            Arc::new(TaskScanner::new(local, tasks, name.parse()?))
+        }
     };
     Ok(World {
         ledger,
@@ -165,8 +168,8 @@ fn start(
     talk: &Talk,
 ) -> anyhow::Result<Exit> {
     let stop = Arc::new(AtomicBool::new(false));
-    let world = world(Arc::clone(ledger), name, Arc::clone(&stop), how)?;
     let outcome = super::runtime()?.block_on(async move {
+        let world = world(Arc::clone(ledger), name, Arc::clone(&stop), how).await?;
         let asked = tokio::spawn(async move {
             super::signal().await;
             text::talk("stopping after the instances on their way");
@@ -174,7 +177,7 @@ fn start(
         });
         let outcome = Orchestrator::take(world, &this_process())?.run().await;
         asked.abort();
-        outcome
+        anyhow::Ok(outcome?)
     })?;
     status(&**ledger, talk)?;
     Ok(match outcome {

@@ -6,16 +6,15 @@ use dcmjoin_ledger::tasks::{BATCH_MAX, DeadLetter};
 use serde_json::{Value, json};
 
 use crate::cli::{DeadLettersArgs, DeadLettersCommand, LettersArgs, Talk};
-use crate::commands::work::Store;
+use crate::commands::store::Store;
 use crate::exit::Exit;
 use crate::text;
 
 /// Lists, shows, retries or drops dead letters.
 pub(crate) fn run(args: &DeadLettersArgs, talk: &Talk) -> anyhow::Result<Exit> {
-    let store = Store::open(&args.tasks)?;
-    let tasks = &*store.tasks;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(async {
+    super::runtime()?.block_on(async {
+        let tasks = Store::open(&args.tasks).await?.tasks();
+        let tasks = &*tasks;
         match &args.command {
             DeadLettersCommand::List => list(tasks, talk).await?,
             DeadLettersCommand::Show { id } => show(tasks, *id, talk).await?,

@@ -16,6 +16,7 @@ pub(crate) mod plan;
 #[cfg(feature = "cloud")]
 pub(crate) mod rehearse;
 pub(crate) mod run;
+pub(crate) mod store;
 pub(crate) mod synth;
 pub(crate) mod work;
 
@@ -46,7 +47,6 @@ async fn stop_on_signal(progress: Arc<Progress>) {
 }
 
 /// Returns a runtime for what is no run.
-#[cfg(feature = "cloud")]
 pub(crate) fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
     Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?)
 }

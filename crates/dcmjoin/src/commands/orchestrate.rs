@@ -79,7 +79,7 @@ struct Service {
 impl Service {
     async fn serve(mut self) {
         while !self.stop.load(Ordering::Relaxed) {
-            let active = match self.take_up() {
+            let active = match self.take_up().await {
                 Ok(active) => active,
                 Err(error) => {
                     tracing::warn!(%error, "the ledger cannot be read");
@@ -112,7 +112,7 @@ impl Service {
     }
 
     /// Takes campaigns up that nobody holds; returns whether any is active.
-    fn take_up(&mut self) -> Result<bool, Error> {
+    async fn take_up(&mut self) -> Result<bool, Error> {
         let mut any = false;
         for (name, mode) in self.shelf.campaigns()? {
             let wanted = match mode {
@@ -129,6 +129,7 @@ impl Service {
             }
             let ledger = self.shelf.open(&name)?;
             let taken = world(ledger, &name, Arc::clone(&self.stop), &self.how)
+                .await
                 .map_err(|error| Error::Invalid(format!("{error:#}")))
                 .and_then(|world| Orchestrator::take(world, &this_process()));
             match taken {

@@ -1,12 +1,11 @@
 //! `dcmjoin work`: one of many workers, and what they share.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use dcmjoin_ledger::tasks::{Depth, Stage};
-use dcmjoin_ledger::{FactLog, Sqlite, TaskStore};
+use dcmjoin_ledger::{FactLog, Patient, TaskStore};
 use dcmjoin_objects::{Location, Stores};
 use dcmjoin_pipeline::staged::{self, Drain, WorkConfig, Worked};
 use dcmjoin_pipeline::{Progress, RunConfig};
@@ -14,6 +13,7 @@ use serde_json::{Value, json};
 
 use crate::cli::{AddArgs, Talk, WorkArgs, WorkCommand, WorkerArgs};
 use crate::commands::run::refuse_fail;
+use crate::commands::store::Store;
 use crate::exit::Exit;
 use crate::summary::summary;
 use crate::text;
@@ -29,46 +29,29 @@ enum Part {
 
 /// Does a part of the work, or says where it stands.
 pub(crate) fn run(args: WorkArgs, talk: &Talk) -> anyhow::Result<Exit> {
-    let store = Store::open(&args.tasks)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(async {
-        match args.command {
-            WorkCommand::Add(args) => add(&store, args, talk).await,
-            WorkCommand::Scan(args) => work(&store, Part::Scan, &args, talk).await,
-            WorkCommand::Assemble(args) => work(&store, Part::Assemble, &args, talk).await,
-            WorkCommand::All(args) => work(&store, Part::All, &args, talk).await,
-            WorkCommand::Status => status(&store, talk).await,
+    let WorkArgs { tasks, facts, command } = args;
+    super::runtime()?.block_on(async {
+        let store = Store::open(&tasks).await?;
+        let facts = facts.as_deref();
+        match command {
+            WorkCommand::Add(args) => add(&*store.tasks(), args, talk).await,
+            WorkCommand::Scan(args) => work(&store, facts, Part::Scan, &args, talk).await,
+            WorkCommand::Assemble(args) => work(&store, facts, Part::Assemble, &args, talk).await,
+            WorkCommand::All(args) => work(&store, facts, Part::All, &args, talk).await,
+            WorkCommand::Status => status(&*store.tasks(), talk).await,
         }
     })
 }
 
-/// What workers share.
-pub(crate) struct Store {
-    pub(crate) tasks: Arc<dyn TaskStore>,
-    facts: Arc<dyn FactLog>,
-}
-
-impl Store {
-    /// Opens what `--tasks` names.
-    pub(crate) fn open(place: &str) -> anyhow::Result<Self> {
-        if let Some((scheme, _)) = place.split_once("://") {
-            // What follows may hold a password.
-            anyhow::bail!("expected a file as task store, got {scheme}://");
-        }
-        let sqlite = Sqlite::open(Path::new(place)).with_context(|| format!("open {place}"))?;
-        Ok(Self { tasks: Arc::new(sqlite.clone()), facts: Arc::new(sqlite) })
-    }
-}
-
-async fn add(store: &Store, args: AddArgs, talk: &Talk) -> anyhow::Result<Exit> {
+async fn add(tasks: &dyn TaskStore, args: AddArgs, talk: &Talk) -> anyhow::Result<Exit> {
     let mut config = RunConfig::new(args.metadata, args.images, args.output);
     config.layout = args.layout;
+    config.publish = args.form.publish();
     config.if_exists = args.if_exists.into();
     config.strict_values = args.strict_values;
     refuse_fail(&config)?;
     anyhow::ensure!(config.output != Location::Memory, "expected an output that workers share");
     let stores = Stores::default();
-    let tasks = &*store.tasks;
     let added = staged::add(&stores, tasks, &args.campaign, args.priority, &config).await?;
     if talk.json {
         text::data(&format!("{}\n", json!({"campaign": args.campaign.as_str(), "added": added})))?;
@@ -79,7 +62,14 @@ async fn add(store: &Store, args: AddArgs, talk: &Talk) -> anyhow::Result<Exit> 
     Ok(Exit::Complete)
 }
 
-async fn work(store: &Store, part: Part, args: &WorkerArgs, talk: &Talk) -> anyhow::Result<Exit> {
+async fn work(
+    store: &Store,
+    facts: Option<&str>,
+    part: Part,
+    args: &WorkerArgs,
+    talk: &Talk,
+) -> anyhow::Result<Exit> {
+    let facts = fact_log(store, facts, args).await?;
     // The sources and the output are the campaign's own.
     let mut machine = RunConfig::new(Vec::new(), Vec::new(), Location::Memory);
     machine.publishing_max = 0;
@@ -101,15 +91,29 @@ async fn work(store: &Store, part: Part, args: &WorkerArgs, talk: &Talk) -> anyh
     };
     let (progress, drain) = (Arc::new(Progress::default()), Drain::default());
     let stopping = tokio::spawn(drain_on_signal(drain.clone()));
-    let facts = (!args.no_facts).then(|| Arc::clone(&store.facts));
     let stores = Arc::new(Stores::default());
     let worked = {
         let _watch = Watch::begin(&progress, talk.quiet || talk.json);
-        let tasks = Arc::clone(&store.tasks);
+        let tasks = Arc::new(Patient::new(store.tasks()));
         staged::work(&stores, tasks, facts, config, Arc::clone(&progress), drain.clone()).await
     };
     stopping.abort();
     told(&worked?, args, &drain, talk)
+}
+
+/// Returns the fact log, where one is wanted: the one of `--facts`, or the one beside the tasks.
+async fn fact_log(
+    store: &Store,
+    place: Option<&str>,
+    args: &WorkerArgs,
+) -> anyhow::Result<Option<Arc<dyn FactLog>>> {
+    let lease = Duration::from_secs(args.lease);
+    let log = match place {
+        _ if args.no_facts => return Ok(None),
+        Some(place) => Store::open(place).await?.facts(lease),
+        None => store.facts(lease),
+    };
+    Ok(Some(Arc::new(Patient::new(log))))
 }
 
 async fn drain_on_signal(drain: Drain) {
@@ -154,9 +158,9 @@ fn told(worked: &Worked, args: &WorkerArgs, drain: &Drain, talk: &Talk) -> anyho
     })
 }
 
-async fn status(store: &Store, talk: &Talk) -> anyhow::Result<Exit> {
+async fn status(tasks: &dyn TaskStore, talk: &Talk) -> anyhow::Result<Exit> {
     let mut depths = Vec::new();
-    for depth in store.tasks.depths().await? {
+    for depth in tasks.depths().await? {
         depths.push((depth.clone(), pace(&depth)));
     }
     if talk.json {

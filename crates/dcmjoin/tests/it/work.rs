@@ -1,190 +1,15 @@
 //! Workers that share a task store, some of them killed: what they leave is what one run leaves.
 
-use std::collections::BTreeMap;
-use std::process::{Child, Command, Output, Stdio};
-use std::time::{Duration, Instant};
+mod postgres;
+mod scene;
 
-use dcmjoin_testkit::{Access, SeaweedFs, program};
 use serde_json::Value;
 
-use crate::archive::{Place, dcmjoin, files, header, image, reasons};
-
-type Objects = BTreeMap<String, Vec<u8>>;
-
-/// How long anything here may take.
-const PATIENCE: Duration = Duration::from_secs(180);
-
-/// A place with a task store, and where its sources and outputs are.
-struct Scene {
-    place: Place,
-    server: Option<SeaweedFs>,
-}
-
-impl Scene {
-    fn folders() -> Self {
-        Self { place: Place::new(), server: None }
-    }
-
-    /// The sources of the place, copied to a server.
-    fn buckets(place: Place) -> Self {
-        let server = SeaweedFs::start().unwrap();
-        let source = server.admin().create_bucket("source").unwrap();
-        server.admin().create_bucket("target").unwrap();
-        for side in ["metadata", "images"] {
-            for (name, body) in files(&place.path(side), "") {
-                source.put(&format!("{side}/{name}"), body).unwrap();
-            }
-        }
-        Self { place, server: Some(server) }
-    }
-
-    fn source(&self, side: &str) -> String {
-        match &self.server {
-            Some(_) => format!("s3://source/{side}"),
-            None => self.place.text(side),
-        }
-    }
-
-    fn output(&self, name: &str) -> String {
-        match &self.server {
-            Some(_) => format!("s3://target/{name}"),
-            None => self.place.text(name),
-        }
-    }
-
-    fn command(&self, args: &[&str]) -> Command {
-        let mut command = program(env!("CARGO_BIN_EXE_dcmjoin"));
-        command.args(args).arg("--json").stdout(Stdio::piped()).stderr(Stdio::piped());
-        if let Some(admin) = self.server.as_ref().map(SeaweedFs::admin) {
-            Access::apply(&admin, &mut command);
-        }
-        command
-    }
-
-    fn json(&self, args: &[&str]) -> Value {
-        told(&self.command(args).output().unwrap())
-    }
-
-    fn with_tasks(&self, args: &[&str]) -> Command {
-        self.command(&[args, &["--tasks", &self.place.text("tasks.db")]].concat())
-    }
-
-    fn add(&self, sides: &[&str]) -> u64 {
-        let mut command = self.with_tasks(&["work", "add", "--output", &self.output("out")]);
-        for side in sides {
-            let option = if side.starts_with("metadata") { "--metadata" } else { "--images" };
-            command.args([option, &self.source(side)]);
-        }
-        told(&command.output().unwrap())["added"].as_u64().unwrap()
-    }
-
-    fn whole(&self) -> Value {
-        let (metadata, images) = (self.source("metadata"), self.source("images"));
-        let output = self.output("whole");
-        self.json(&["run", "--metadata", &metadata, "--images", &images, "--output", &output])
-    }
-
-    fn instances(&self, output: &str) -> Objects {
-        let all = match &self.server {
-            None => files(&self.place.path(output), ""),
-            Some(server) => {
-                let target = server.admin().bucket("target");
-                let prefix = format!("{output}/");
-                let objects = target.objects(&prefix).unwrap().into_iter();
-                objects.map(|(key, body)| (key[prefix.len()..].to_owned(), body)).collect()
-            }
-        };
-        all.into_iter().filter(|(key, _)| !key.starts_with("_dcmjoin")).collect()
-    }
-
-    fn status(&self, stage: &str) -> Value {
-        let status = told(&self.with_tasks(&["work", "status"]).output().unwrap());
-        let stages = status["stages"].as_array().unwrap();
-        stages.iter().find(|found| found["stage"] == stage).unwrap_or(&Value::Null).clone()
-    }
-}
-
-fn told(output: &Output) -> Value {
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {said}"))
-}
-
-fn until(mut holds: impl FnMut() -> bool) {
-    let began = Instant::now();
-    while !holds() {
-        assert!(began.elapsed() < PATIENCE, "it did not come to be");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
-
-fn synthetic(place: &Place) {
-    let out = place.text("");
-    let made = dcmjoin(&[
-        "synth",
-        "--instances",
-        "1500",
-        "--metadata-archives",
-        "6",
-        "--image-archives",
-        "20",
-        "--duplicate",
-        "0.03",
-        "--conflict",
-        "0.03",
-        "--broken",
-        "0.02",
-        "--unpaired-images",
-        "0.05",
-        "--out",
-        &out,
-    ]);
-    assert!(made.status.success());
-}
-
-fn same_books(closed: &Value, whole: &Value) {
-    for part in ["metadata", "images", "ignored", "conflicts", "warnings"] {
-        assert_eq!(closed[part], whole[part], "{part}");
-    }
-    assert_eq!(reasons(closed), reasons(whole));
-    let count = |report: &Value, name: &str| report["instances"][name].as_u64().unwrap();
-    let durable = |report: &Value| count(report, "published") + count(report, "already_there");
-    assert_eq!(durable(closed), durable(whole));
-    assert_eq!(count(closed, "pairs"), count(whole, "pairs"));
-    assert_eq!(count(closed, "rejected"), count(whole, "rejected"));
-}
-
-fn same_objects(got: &Objects, expected: &Objects) {
-    let differ: Vec<_> = expected
-        .keys()
-        .chain(got.keys())
-        .filter(|key| got.get(*key) != expected.get(*key))
-        .map(|key| (key, got.get(key).map(Vec::len), expected.get(key).map(Vec::len)))
-        .collect();
-    assert!(differ.is_empty(), "key, bytes got, bytes expected: {differ:?}");
-}
-
-/// Three workers, of which two are killed once some archives are through; the third does the rest when
-/// the leases of the dead have run out, and closes.
-fn two_of_three_are_killed(scene: &Scene) {
-    let whole = scene.whole();
-    assert_eq!(scene.add(&["metadata", "images"]), 26);
-    let worker = || -> Child {
-        scene.with_tasks(&["work", "all", "--archives", "2", "--lease", "3"]).spawn().unwrap()
-    };
-    let (mut first, mut second, third) = (worker(), worker(), worker());
-    until(|| scene.status("metadata")["done"].as_u64() > Some(1));
-    first.kill().unwrap();
-    first.wait().unwrap();
-    until(|| scene.status("images")["done"].as_u64() > Some(2));
-    second.kill().unwrap();
-    second.wait().unwrap();
-    let done = told(&third.wait_with_output().unwrap());
-    let closed = &done["reports"][0];
-    same_books(closed, &whole);
-    same_objects(&scene.instances("out"), &scene.instances("whole"));
-    assert_eq!(closed["archives"]["known"], 26, "the closing reads no archive");
-    assert_eq!(scene.status("close")["done"], 1);
-}
+use self::scene::{
+    Scene, same_objects, synthetic, terminate, told, two_of_three_are_killed,
+    two_of_three_assembling_are_killed, until,
+};
+use crate::archive::{Place, header, image};
 
 #[test]
 fn killed_workers_change_nothing_over_folders() {
@@ -201,8 +26,16 @@ fn killed_workers_change_nothing_over_s3() {
 }
 
 #[test]
+fn killed_assembling_workers_change_nothing() {
+    two_of_three_assembling_are_killed(&Scene::folders());
+}
+
+#[test]
 fn late_headers_are_paired_before_the_campaign_is_closed() {
-    let scene = Scene::folders();
+    late_headers(&Scene::folders());
+}
+
+fn late_headers(scene: &Scene) {
     let place = &scene.place;
     std::fs::create_dir(place.path("metadata-late")).unwrap();
     place.write("metadata/a.tar", &[header("2.25.1", "P")]);
@@ -234,11 +67,6 @@ fn late_headers_are_paired_before_the_campaign_is_closed() {
     same_objects(&scene.instances("out"), &scene.instances("whole"));
 }
 
-fn terminate(child: &Child) {
-    let pid = child.id().to_string();
-    assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
-}
-
 #[test]
 fn a_worker_that_is_asked_to_stop_gives_its_tasks_back() {
     let scene = Scene::folders();
@@ -257,6 +85,14 @@ fn a_worker_that_is_asked_to_stop_gives_its_tasks_back() {
 #[test]
 fn an_archive_that_is_gone_waits_and_can_be_dropped() {
     let scene = Scene::folders();
+    one_archive_is_gone(&scene, &|given_up| {
+        let tasks = rusqlite::Connection::open(scene.place.path("tasks.db")).unwrap();
+        assert_eq!(tasks.execute(given_up, []).unwrap(), 1);
+    });
+}
+
+/// `sql` changes one row of the task store.
+fn one_archive_is_gone(scene: &Scene, sql: &dyn Fn(&str)) {
     let place = &scene.place;
     place.write("metadata/a.tar", &[header("2.25.1", "P")]);
     place.write("images/a.tar", &[image("2.25.1", 1)]);
@@ -270,9 +106,7 @@ fn an_archive_that_is_gone_waits_and_can_be_dropped() {
     assert_eq!(scene.status("images")["waiting"], 1, "it is tried again later");
 
     // As if it had been tried as often as it may be.
-    let tasks = rusqlite::Connection::open(place.path("tasks.db")).unwrap();
-    let given_up = "UPDATE task SET state = 'dead', attempts = 5 WHERE failure = 'archive_gone'";
-    assert_eq!(tasks.execute(given_up, []).unwrap(), 1);
+    sql("UPDATE task SET state = 'dead', attempts = 5 WHERE failure = 'archive_gone'");
     let list = scene.with_tasks(&["dead-letters", "list"]).output().unwrap();
     let letter: Value = serde_json::from_slice(&list.stdout).unwrap();
     assert_eq!((&letter["code"], &letter["stage"]), (&"archive_gone".into(), &"images".into()));
@@ -281,7 +115,7 @@ fn an_archive_that_is_gone_waits_and_can_be_dropped() {
     assert_eq!(shown, letter);
     let retried = told(&scene.with_tasks(&["dead-letters", "retry", &id]).output().unwrap());
     assert_eq!(retried["retried"], 1);
-    tasks.execute("UPDATE task SET state = 'dead' WHERE id = ?1", [&id]).unwrap();
+    sql(&format!("UPDATE task SET state = 'dead' WHERE id = {id}"));
     let dropped = told(&scene.with_tasks(&["dead-letters", "drop", "--all"]).output().unwrap());
     assert_eq!(dropped["dropped"], 1);
     let closed = told(&scene.with_tasks(&["work", "all"]).output().unwrap());

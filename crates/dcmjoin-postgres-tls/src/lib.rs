@@ -1,5 +1,5 @@
-//! TLS by rustls with ring, against the certificates that the system trusts, or those of the file
-//! that `SSL_CERT_FILE` names. Certificates are always checked, and so is the host's name:
+//! TLS for connections to `PostgreSQL`: rustls with ring, against the certificates that the system trusts,
+//! or those of the file that `SSL_CERT_FILE` names. Certificates are always checked, and so is the host's name:
 //! `sslmode=require` here is what libpq calls `verify-full`.
 
 use std::future::Future;
@@ -15,17 +15,19 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_postgres::tls::{ChannelBinding, MakeTlsConnect, TlsConnect, TlsStream};
 use tokio_rustls::{TlsConnector, client};
 
-/// Makes connections secret.
-#[derive(Clone, Copy)]
-pub(crate) struct Tls;
+/// Makes connections secret, where the server's URL or the server wants it.
+#[derive(Debug, Clone, Copy)]
+pub struct Tls;
 
 /// The same for one host.
-pub(crate) struct TlsTo {
+#[derive(Debug)]
+pub struct TlsTo {
     host: String,
 }
 
 /// A connection that is secret.
-pub(crate) struct Secret<S>(client::TlsStream<S>);
+#[derive(Debug)]
+pub struct Secret<S>(client::TlsStream<S>);
 
 /// Trusts what the system trusts. Made for each connection: one without TLS needs no certificates,
 /// and those that were replaced count from the next one on.

@@ -1,0 +1,65 @@
+//! What workers share, opened by where it is: a file, or the URL of a server.
+//!
+//! A URL may hold a password, so no error text has more of it than its scheme.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use dcmjoin_ledger::{FactLog, Sqlite, TaskStore};
+
+use crate::text::Hinted;
+
+/// What is at a place.
+pub(crate) enum Store {
+    File(Sqlite),
+    #[cfg(feature = "postgres")]
+    Postgres(dcmjoin_ledger_postgres::Postgres),
+}
+
+impl Store {
+    /// Opens a file, or a server by its URL; makes the file or the tables where there are none.
+    pub(crate) async fn open(place: &str) -> anyhow::Result<Self> {
+        let Some((scheme, _)) = place.split_once("://") else {
+            let file = Sqlite::open(Path::new(place)).with_context(|| format!("open {place}"))?;
+            return Ok(Self::File(file));
+        };
+        match scheme {
+            #[cfg(feature = "postgres")]
+            "postgres" | "postgresql" => {
+                let password = std::env::var("PGPASSWORD").ok();
+                let opened =
+                    dcmjoin_ledger_postgres::Postgres::open_with(place, password.as_deref());
+                Ok(Self::Postgres(opened.await.context("open the database")?))
+            }
+            _ => Err(unknown(scheme).into()),
+        }
+    }
+
+    /// Returns it as a task store.
+    pub(crate) fn tasks(&self) -> Arc<dyn TaskStore> {
+        match self {
+            Self::File(file) => Arc::new(file.clone()),
+            #[cfg(feature = "postgres")]
+            Self::Postgres(database) => Arc::new(database.clone()),
+        }
+    }
+
+    /// Returns it as a fact log whose partitions are lost by those who are silent for a lease.
+    pub(crate) fn facts(&self, lease: Duration) -> Arc<dyn FactLog> {
+        match self {
+            Self::File(file) => Arc::new(file.clone().with_lease(lease)),
+            #[cfg(feature = "postgres")]
+            Self::Postgres(database) => Arc::new(database.clone().with_lease(lease)),
+        }
+    }
+}
+
+fn unknown(scheme: &str) -> Hinted {
+    let known = match cfg!(feature = "postgres") {
+        true => "known are a file and postgres://user@host/database",
+        false => "this program was built for files alone: the feature `postgres` is off",
+    };
+    Hinted::new(format!("no store is opened by {scheme}://"), known)
+}
