@@ -145,6 +145,8 @@ pub struct RunConfig {
     pub memory_bytes: u64,
     /// Bytes of one range of an archive.
     pub range_bytes: u64,
+    /// Where copies of all archives are kept; none are where `None`.
+    pub keep: Option<Location>,
     /// The folder for headers and facts; the system's temporary folder where `None`.
     pub spill: Option<PathBuf>,
     /// Bounds on what archives may hold.
@@ -191,6 +193,7 @@ impl RunConfig {
             publishing_max: if cloud { 128 } else { 2 * cores },
             memory_bytes: 1 << 30,
             range_bytes: RANGE_BYTES,
+            keep: None,
             spill: None,
             limits: Limits::default(),
         }

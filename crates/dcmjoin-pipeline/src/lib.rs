@@ -4,6 +4,8 @@
 //! [`settle`] for what was found twice. A step is a plain function without loops over archives,
 //! retries or scheduling; [`local`] holds those, and [`staged`] drives the same for many workers.
 //!
+//! [`keep`] copies archives while they stream past.
+//!
 //! What a run says of itself: [`rows`] while it goes, [`report`] at its end.
 
 pub mod assemble;
@@ -12,6 +14,7 @@ pub mod catalog;
 pub mod config;
 pub mod error;
 pub mod header_pack;
+pub mod keep;
 pub mod layout;
 pub mod local;
 pub mod lock;

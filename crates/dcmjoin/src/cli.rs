@@ -428,7 +428,8 @@ pub(crate) struct CompletionsArgs {
 
 #[cfg(feature = "cloud")]
 pub(crate) use campaign::{
-    CampaignArgs, CampaignCommand, CreateArgs, LedgerArgs, OrchestrateArgs, RehearseArgs,
+    CampaignArgs, CampaignCommand, CreateArgs, LedgerArgs, OrchestrateArgs, OrchestratorArgs,
+    RehearseArgs,
 };
 
 /// Campaigns and their rehearsal.

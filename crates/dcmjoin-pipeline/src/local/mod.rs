@@ -47,6 +47,7 @@ use crate::budget::{Budget, Members, UNIT_BYTES};
 use crate::catalog::{Catalog, Finished, Known};
 use crate::config::{Publish, RunConfig};
 use crate::error::RunError;
+use crate::keep::{self, Keep};
 use crate::lock::{LOCK_KEY, Lock};
 use crate::manifest;
 use crate::progress::{Phase, Progress, WarningTally};
@@ -157,16 +158,20 @@ impl Memory {
         let uploads = matches!(config.publish, Publish::Shards(_))
             && !matches!(config.output, Location::Local(_));
         let uploads_bytes = if uploads { bytes / 4 } else { 0 };
-        let affordable = (ranges_bytes / (one_range * HELD_MAX))
+        // A copy on its way is held besides.
+        let copy_bytes = if config.keep.is_some() { keep::HELD_BYTES } else { 0 };
+        let affordable = (ranges_bytes / (one_range * HELD_MAX + copy_bytes))
             .min(pieces_bytes / (PLAIN_PIECE_BYTES as u64 * HELD_MAX))
             .min(if uploads { uploads_bytes / UPLOAD_BYTES } else { u64::MAX });
         let affordable = usize::try_from(affordable).unwrap_or(usize::MAX);
+        let archives_at_once = config.archives_max.min(affordable).max(1);
+        let copies_bytes = copy_bytes * archives_at_once as u64;
         Self {
             members_bytes: bytes / 2 - uploads_bytes,
-            ranges_bytes,
+            ranges_bytes: ranges_bytes.saturating_sub(copies_bytes).max(one_range * HELD_MAX),
             pieces_bytes,
             range_bytes: one_range,
-            archives_at_once: config.archives_max.min(affordable).max(1),
+            archives_at_once,
             upload_bytes: uploads_bytes.min(UPLOAD_BYTES),
         }
     }
@@ -258,6 +263,10 @@ impl Run {
                 pieces: Budget::new(memory.pieces_bytes),
                 range_bytes: memory.range_bytes,
                 ratio_max: config.limits.compression_ratio_max,
+                keep: match &config.keep {
+                    Some(keep) => Some(Keep::new(stores.open(keep)?)),
+                    None => None,
+                },
             },
             members: Members::new(memory.members_bytes, spill.path()),
             archives_at_once: memory.archives_at_once,

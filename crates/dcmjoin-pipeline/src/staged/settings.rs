@@ -30,6 +30,9 @@ pub struct CampaignSettings {
     pub if_exists: IfExists,
     /// A value that cannot be kept as it was rejects its header.
     pub strict_values: bool,
+    /// Where copies of all archives are kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keep: Option<String>,
 }
 
 impl CampaignSettings {
@@ -43,6 +46,7 @@ impl CampaignSettings {
             publish: config.publish,
             if_exists: config.if_exists,
             strict_values: config.strict_values,
+            keep: config.keep.as_ref().map(|keep| absolute(&keep.to_string())),
         }
     }
 
@@ -68,6 +72,7 @@ impl CampaignSettings {
         config.publish = self.publish;
         config.if_exists = self.if_exists;
         config.strict_values = self.strict_values;
+        config.keep = self.keep.as_deref().map(str::parse).transpose()?;
         config.archives_max = machine.archives_max;
         // Whether it goes to a store or a folder, the output tells.
         if machine.publishing_max > 0 {
