@@ -1,0 +1,22 @@
+//! Measures the fact log on the engine, beside a plain insert of the same rows by the engine itself.
+
+#[path = "../../dcmjoin-ledger/examples/rate/mod.rs"]
+mod rate;
+
+use std::time::Instant;
+
+use dcmjoin_ledger_clickhouse::ClickHouse;
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let server = dcmjoin_testkit::ClickHouse::start()?;
+    let log = ClickHouse::open(&server.url()).await?;
+    let pairs = rate::pairs_asked();
+    rate::measure(&log, pairs).await?;
+    server.sql("CREATE TABLE plain AS dcmjoin_fact")?;
+    let began = Instant::now();
+    server.sql("INSERT INTO plain SELECT * FROM dcmjoin_fact")?;
+    let rate = 2.0 * pairs as f64 / began.elapsed().as_secs_f64();
+    println!("insert from select: {rate:.0} rows/s");
+    Ok(())
+}

@@ -1,0 +1,111 @@
+//! A database as a log: its tables, and what is asked of the server.
+
+use std::time::Duration;
+
+use clickhouse::Client;
+use clickhouse::error::Error as Refusal;
+use dcmjoin_ledger::Error;
+use dcmjoin_ledger::tasks::LEASE;
+use url::Url;
+
+/// What was appended, as it came. A partition is a range of the sorting key, so that one is read by
+/// itself; few parts an insert, since the server refuses inserts where there are too many.
+/// An insert is on the device when it is answered, and known again where it is made again.
+const FACT: &str = "
+CREATE TABLE IF NOT EXISTS dcmjoin_fact (
+    partition UInt16, campaign LowCardinality(String), fingerprint UInt128, uid String, half UInt8,
+    archive LowCardinality(String), offset UInt64, version Nullable(String), length UInt64,
+    digest UInt128, crc32c UInt32, came DateTime64(3, 'UTC') DEFAULT now64(3))
+ENGINE = MergeTree PARTITION BY intDiv(partition, 16)
+ORDER BY (partition, campaign, fingerprint, uid, half, archive, offset)
+SETTINGS non_replicated_deduplication_window = 10000, fsync_after_insert = 1,
+    fsync_part_directory = 1";
+const DONE: &str = "
+CREATE TABLE IF NOT EXISTS dcmjoin_done (
+    partition UInt16, campaign LowCardinality(String), fingerprint UInt128, uid String)
+ENGINE = MergeTree ORDER BY (partition, campaign, fingerprint, uid)
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1";
+/// How often a campaign was forgotten: what is appended after that is not what was appended before.
+const FORGOTTEN: &str = "
+CREATE TABLE IF NOT EXISTS dcmjoin_forgotten (campaign String) ENGINE = MergeTree ORDER BY campaign
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1";
+/// Who was heard of, and when.
+const READER: &str = "
+CREATE TABLE IF NOT EXISTS dcmjoin_reader (
+    worker String, has_left Bool, at DateTime64(3, 'UTC') DEFAULT now64(3))
+ENGINE = MergeTree ORDER BY at TTL toDateTime(at) + INTERVAL 1 DAY";
+
+/// Facts in a database.
+#[derive(Clone)]
+pub struct ClickHouse {
+    pub(crate) client: Client,
+    pub(crate) lease: Duration,
+}
+
+impl std::fmt::Debug for ClickHouse {
+    /// A client's settings hold its password.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("ClickHouse")
+    }
+}
+
+impl ClickHouse {
+    /// Opens `http://user:password@host:8123/database`, or `https://` with certificates that the system
+    /// trusts; makes the tables where there are none.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] where the URL is none; [`Error::Store`] where the server is away or refuses.
+    pub async fn open(url: &str) -> Result<Self, Error> {
+        // The URL holds a password: it is not told.
+        let wrong = || Error::Invalid("expected http://user@host:port/database for the log".into());
+        let mut url = Url::parse(url).map_err(|_| wrong())?;
+        let database = url.path().trim_matches('/').to_owned();
+        let (user, password) = (url.username().to_owned(), url.password().map(str::to_owned));
+        url.set_path("");
+        url.set_username("").map_err(|()| wrong())?;
+        url.set_password(None).map_err(|()| wrong())?;
+        let mut client = Client::default().with_url(url.as_str());
+        if !database.is_empty() {
+            client = client.with_database(database);
+        }
+        if !user.is_empty() {
+            client = client.with_user(user);
+        }
+        if let Some(password) = password {
+            client = client.with_password(password);
+        }
+        let log = Self { client, lease: LEASE };
+        for table in [FACT, DONE, FORGOTTEN, READER] {
+            log.client.query(table).execute().await.map_err(|error| words(&error))?;
+        }
+        Ok(log)
+    }
+
+    /// Sets for how long readers count without being heard of.
+    #[must_use]
+    pub fn with_lease(mut self, lease: Duration) -> Self {
+        self.lease = lease;
+        self
+    }
+}
+
+pub(crate) fn failed(detail: impl ToString) -> Error {
+    Error::Store { store: "clickhouse", detail: detail.to_string() }
+}
+
+/// Returns an error by its code: the server's words quote rows and statements.
+pub(crate) fn words(error: &Refusal) -> Error {
+    match error {
+        Refusal::Network(_) => failed("the server cannot be reached"),
+        Refusal::TimedOut => failed("the server gave no answer in time"),
+        Refusal::BadResponse(text) => {
+            let code = text.split_once("Code: ").map(|(_, rest)| rest);
+            let digits = code.map(|code| code.split(|c: char| !c.is_ascii_digit()).next());
+            match digits.flatten() {
+                Some(code) => failed(format!("the server refuses (code {code})")),
+                None => failed("the server's answer is not understood"),
+            }
+        }
+        _ => failed("the server's answer is not understood"),
+    }
+}
