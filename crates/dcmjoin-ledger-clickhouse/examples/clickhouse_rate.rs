@@ -1,5 +1,7 @@
 //! Measures the fact log on the engine, beside a plain insert of the same rows by the engine itself.
 
+#![expect(clippy::cast_precision_loss, reason = "rates are rounded")]
+
 #[path = "../../dcmjoin-ledger/examples/rate/mod.rs"]
 mod rate;
 

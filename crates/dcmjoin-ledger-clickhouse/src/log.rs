@@ -89,6 +89,7 @@ impl ClickHouse {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "it is handed to `map_err`")]
 pub(crate) fn failed(detail: impl ToString) -> Error {
     Error::Store { store: "clickhouse", detail: detail.to_string() }
 }

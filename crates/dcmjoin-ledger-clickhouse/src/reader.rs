@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use clickhouse::Row;
 use dcmjoin_ledger::Error;
-use dcmjoin_ledger::facts::{FACTS_MAX, Fact, FactReader, PARTITIONS, Pair};
+use dcmjoin_ledger::facts::{FACTS_MAX, Fact, FactReader, PARTITIONS, Pair, partition};
 use dcmjoin_model::Half;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
@@ -17,6 +17,8 @@ use crate::log::{ClickHouse, words};
 
 /// How often a reader that waits looks whether there are new facts: one count.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// A read is of as many partitions as have so many facts, and of one at least.
+const FACTS_A_READ: u64 = 1_000_000;
 /// A reader is heard of so often in its lease.
 const BEATS: u32 = 5;
 
@@ -33,11 +35,11 @@ SELECT campaign, fingerprint, uid,
 FROM (
     SELECT *, (digest, CAST(archive, 'String'), offset, ifNull(version, ''), isNotNull(version), length,
         crc32c) AS fields
-    FROM dcmjoin_fact WHERE partition = ?)
+    FROM dcmjoin_fact WHERE partition IN ?)
 WHERE (campaign, fingerprint, uid) NOT IN (
-    SELECT campaign, fingerprint, uid FROM dcmjoin_done WHERE partition = ?)
-GROUP BY campaign, fingerprint, uid HAVING uniqExact(half) = 2
-ORDER BY campaign, fingerprint, uid LIMIT ?";
+    SELECT campaign, fingerprint, uid FROM dcmjoin_done WHERE partition IN ?)
+GROUP BY partition, campaign, fingerprint, uid HAVING uniqExact(half) = 2
+ORDER BY partition, campaign, fingerprint, uid LIMIT ?";
 
 type Key = (String, u128, String);
 type HalfRow = (u128, String, u64, String, u8, u64, u32);
@@ -120,42 +122,52 @@ impl Reader {
         }
         let counts = self.log.client.query(COUNTS).bind(&self.held);
         let counts = counts.fetch_all::<(u16, u64)>().await.map_err(|error| words(&error))?;
+        let is_new = |(partition, count): &(u16, u64)| self.empty_at.get(partition) != Some(count);
+        let mut new: Vec<(u16, u64)> = counts.into_iter().filter(is_new).collect();
         let mut pairs = Vec::new();
-        for (partition, count) in counts {
-            if pairs.len() >= max {
-                break;
-            }
-            if self.empty_at.get(&partition) == Some(&count) {
-                continue;
-            }
-            if !self.take(partition, max, &mut pairs).await? {
-                self.empty_at.insert(partition, count);
+        while !new.is_empty() && pairs.len() < max {
+            let read = new.split_off(new.len() - together(&new));
+            let partitions: Vec<u16> = read.iter().map(|&(partition, _)| partition).collect();
+            if !self.take(&partitions, max, &mut pairs).await? {
+                self.empty_at.extend(read);
             }
         }
         Ok(pairs)
     }
 
-    /// Adds pairs of a partition up to `max`. Returns false where it has no more.
+    /// Adds pairs of partitions up to `max`. Returns false where they have no more.
     async fn take(
         &mut self,
-        partition: u16,
+        partitions: &[u16],
         max: usize,
         pairs: &mut Vec<Pair>,
     ) -> Result<bool, Error> {
-        let given = self.given.entry(partition).or_default();
-        let limit = max - pairs.len() + given.len();
-        let query = self.log.client.query(PAIRS).bind(partition).bind(partition).bind(limit);
+        let given = partitions.iter().filter_map(|partition| self.given.get(partition));
+        let limit = max - pairs.len() + given.map(BTreeSet::len).sum::<usize>();
+        let query = self.log.client.query(PAIRS).bind(partitions).bind(partitions).bind(limit);
         let query = query.with_setting("optimize_aggregation_in_order", "1");
         let rows = query.fetch_all::<PairRow>().await.map_err(|error| words(&error))?;
         let is_more = rows.len() == limit;
         for row in rows {
-            let key = (row.campaign.clone(), row.fingerprint, row.uid.clone());
-            if given.insert(key) {
+            let given = self.given.entry(partition(row.fingerprint)).or_default();
+            if pairs.len() < max
+                && given.insert((row.campaign.clone(), row.fingerprint, row.uid.clone()))
+            {
                 pairs.push(pair(row)?);
             }
         }
         Ok(is_more)
     }
+}
+
+/// Returns how many of the last partitions are read at once.
+fn together(counts: &[(u16, u64)]) -> usize {
+    let mut facts = 0;
+    let fits = |&&(_, count): &&(u16, u64)| {
+        facts += count;
+        facts <= FACTS_A_READ
+    };
+    counts.iter().rev().take_while(fits).count().max(1)
 }
 
 #[async_trait]

@@ -1,5 +1,7 @@
 //! Measures the fact log on one broker, beside Kafka's own producer and consumer tools.
 
+#![expect(clippy::cast_precision_loss, reason = "rates are rounded")]
+
 #[path = "../../dcmjoin-ledger/examples/rate/mod.rs"]
 mod rate;
 

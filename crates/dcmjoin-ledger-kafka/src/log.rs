@@ -259,6 +259,7 @@ pub(crate) async fn blocking<T: Send + 'static>(
     tokio::task::spawn_blocking(work).await.map_err(|_| failed("a task panicked"))?
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "it is handed to `map_err`")]
 pub(crate) fn failed(detail: impl ToString) -> Error {
     Error::Store { store: "kafka", detail: detail.to_string() }
 }

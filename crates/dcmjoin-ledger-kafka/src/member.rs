@@ -9,6 +9,7 @@ use rdkafka::ClientContext;
 use rdkafka::consumer::{
     BaseConsumer, Consumer as _, ConsumerContext, ConsumerGroupMetadata, Rebalance,
 };
+use rdkafka::topic_partition_list::TopicPartitionListElem;
 
 use crate::log::{Shared, broke, failed};
 
@@ -27,7 +28,7 @@ impl ConsumerContext for Losses {
     fn pre_rebalance(&self, _: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
         if let Rebalance::Revoke(list) = rebalance {
             let mut lost = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            lost.extend(list.elements().iter().map(|element| element.partition()));
+            lost.extend(list.elements().iter().map(TopicPartitionListElem::partition));
         }
     }
 
@@ -74,7 +75,7 @@ impl Member {
 
     pub(crate) fn partitions(&self) -> Result<BTreeSet<i32>, Error> {
         let list = self.consumer.assignment().map_err(|error| broke(&error))?;
-        Ok(list.elements().iter().map(|element| element.partition()).collect())
+        Ok(list.elements().iter().map(TopicPartitionListElem::partition).collect())
     }
 
     /// Returns the member's place in the present generation, which the broker compares.

@@ -87,7 +87,8 @@ impl FactReader for Reader {
     }
 
     fn partitions(&self) -> Vec<u16> {
-        lock(&self.0).owned.iter().map(|&partition| partition as u16).collect()
+        let part = lock(&self.0);
+        part.owned.iter().filter_map(|&partition| u16::try_from(partition).ok()).collect()
     }
 
     async fn leave(self: Box<Self>) -> Result<(), Error> {
@@ -205,19 +206,16 @@ impl Part {
 
     /// Returns the producer; a new one ends what another of the same worker left open.
     fn producer(&mut self) -> Result<&BaseProducer, KafkaError> {
-        let producer = match self.producer.take() {
-            Some(producer) => producer,
-            None => {
-                let mut config = self.shared.config();
-                let id = format!("{}-{}", self.shared.group(), self.worker);
-                config.set("transactional.id", id).set("compression.type", "lz4");
-                config.set("transaction.timeout.ms", OUTAGE_MAX.as_millis().to_string());
-                let producer: BaseProducer = config.create()?;
-                producer.init_transactions(OUTAGE_MAX)?;
-                producer
-            }
-        };
-        Ok(self.producer.insert(producer))
+        if self.producer.is_none() {
+            let mut config = self.shared.config();
+            let id = format!("{}-{}", self.shared.group(), self.worker);
+            config.set("transactional.id", id).set("compression.type", "lz4");
+            config.set("transaction.timeout.ms", OUTAGE_MAX.as_millis().to_string());
+            let producer: BaseProducer = config.create()?;
+            producer.init_transactions(OUTAGE_MAX)?;
+            self.producer = Some(producer);
+        }
+        Ok(self.producer.as_ref().expect("it was made just now"))
     }
 
     fn drop_transaction(&mut self, error: &KafkaError) {

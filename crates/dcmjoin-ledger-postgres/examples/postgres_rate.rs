@@ -1,5 +1,7 @@
 //! Measures the fact log and the task store on a server of this machine, beside its own `COPY`.
 
+#![expect(clippy::cast_precision_loss, reason = "rates are rounded")]
+
 #[path = "../../dcmjoin-ledger/examples/rate/mod.rs"]
 mod rate;
 

@@ -303,6 +303,6 @@ pub(crate) fn fact(row: &Row, first: usize) -> Result<Fact, Error> {
         offset: unsigned(row.get(first + 4)),
         length: unsigned(row.get(first + 5)),
         digest,
-        crc32c: crc32c as u32,
+        crc32c: u32::try_from(crc32c).unwrap_or_default(),
     })
 }

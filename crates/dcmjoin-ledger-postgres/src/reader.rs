@@ -104,7 +104,8 @@ impl FactReader for Reader {
 
     async fn done(&mut self, done: &[Pair]) -> Result<(), Error> {
         let receipts: Vec<i64> = done.iter().map(|pair| pair.receipt).collect();
-        let partitions: BTreeSet<i16> = done.iter().map(|pair| pair.partition() as i16).collect();
+        let partitions: BTreeSet<i16> =
+            done.iter().map(|pair| pair.partition().cast_signed()).collect();
         let tokens: Option<Vec<i64>> =
             partitions.iter().map(|partition| self.held.get(partition).copied()).collect();
         let tokens = tokens.ok_or(Error::Fenced)?;
@@ -136,7 +137,7 @@ impl FactReader for Reader {
     }
 
     fn partitions(&self) -> Vec<u16> {
-        self.held.keys().map(|&partition| partition as u16).collect()
+        self.held.keys().map(|partition| partition.cast_unsigned()).collect()
     }
 
     async fn leave(self: Box<Self>) -> Result<(), Error> {
@@ -165,7 +166,7 @@ async fn hold(
     change.execute(LOCK, &[]).await?;
     change.execute(COME, &[&worker, &lease]).await?;
     let readers: i64 = change.query_one(SHARE, &[]).await?.get(0);
-    let share = usize::from(PARTITIONS).div_ceil(readers as usize);
+    let share = usize::from(PARTITIONS).div_ceil(readers.unsigned_abs() as usize);
     let (partitions, tokens) = lists(held);
     let kept = change.query(KEEP, &[&worker, &lease, &partitions, &tokens]).await?;
     let mut kept: Held = kept.iter().map(|row| (row.get(0), row.get(1))).collect();
@@ -177,7 +178,7 @@ async fn hold(
         give_back(&change, &surplus).await?;
     }
     if kept.len() < share {
-        let free = (share - kept.len()) as i64;
+        let free = limit(share - kept.len(), usize::MAX);
         let taken = change.query(TAKE, &[&worker, &lease, &free]).await?;
         kept.extend(taken.iter().map(|row| (row.get::<_, i16>(0), row.get::<_, i64>(1))));
     }

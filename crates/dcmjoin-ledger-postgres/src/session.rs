@@ -158,6 +158,7 @@ fn cause_is_io(error: &tokio_postgres::Error) -> bool {
     false
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "it is handed to `map_err`")]
 pub(crate) fn failed(detail: impl ToString) -> Error {
     Error::Store { store: "postgres", detail: detail.to_string() }
 }

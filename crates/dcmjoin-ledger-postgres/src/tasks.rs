@@ -306,7 +306,7 @@ async fn take(
         stage,
         url: row.get(2),
         bytes: unsigned(row.get(3)),
-        attempt: row.get::<_, i32>(4) as u32,
+        attempt: row.get::<_, i32>(4).unsigned_abs(),
         epoch,
     };
     let mut claims: Vec<Claim> = rows.iter().map(claim).collect();
@@ -340,7 +340,7 @@ fn dead_letter(row: &Row) -> Result<DeadLetter, Error> {
         campaign: row.get::<_, &str>(1).parse()?,
         stage: stage.ok_or_else(|| failed("a task is of a stage that is not known"))?,
         url: row.get(3),
-        attempts: row.get::<_, i32>(4) as u32,
+        attempts: row.get::<_, i32>(4).unsigned_abs(),
         failure: Failure {
             code: row.get(5),
             detail: row.get(6),

@@ -15,7 +15,7 @@ use anyhow::{Context, Result, bail};
 /// How often the keeper looks whether the server still runs.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// Servers answer within seconds; a busy machine is not a failed test.
-const READY_WITHIN: Duration = Duration::from_secs(120);
+const READY_WITHIN: Duration = Duration::from_secs(300);
 const POLL_EVERY: Duration = Duration::from_millis(30);
 
 /// A running server; dropping it kills the server and waits for its end.

@@ -37,7 +37,7 @@ impl ClickHouse {
     /// Starts an engine, and waits until its front answers.
     ///
     /// # Errors
-    /// Where the engine's Python is missing, or the front does not answer within two minutes.
+    /// Where the engine's Python is missing, or the front does not answer within five minutes.
     pub fn start() -> Result<Self> {
         let python = Python::find_clickhouse()?;
         let mut last = None;

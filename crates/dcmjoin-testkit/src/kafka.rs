@@ -42,7 +42,7 @@ impl Kafka {
     /// Starts one broker, and waits until it serves.
     ///
     /// # Errors
-    /// Where its libraries or Java are missing, or it does not serve within two minutes; the error
+    /// Where its libraries or Java are missing, or it does not serve within five minutes; the error
     /// holds the end of its log.
     pub fn start() -> Result<Self> {
         Self::start_with(1)
@@ -129,7 +129,7 @@ impl Kafka {
     /// be killed.
     ///
     /// # Errors
-    /// Where it does not serve within two minutes, or stays behind for as long.
+    /// Where it does not serve within five minutes, or stays behind for as long.
     pub fn revive(&self, broker: usize) -> Result<()> {
         let mut brokers = self.lock();
         brokers[broker] = Some(self.serve(broker)?);
@@ -148,7 +148,7 @@ impl Kafka {
     /// Stops all brokers as an operator does, and starts them again.
     ///
     /// # Errors
-    /// Where one does not end, or does not serve within two minutes.
+    /// Where one does not end, or does not serve within five minutes.
     pub fn restart(&self) -> Result<()> {
         let mut brokers = self.lock();
         for broker in brokers.iter_mut().filter_map(Option::take) {
@@ -163,7 +163,7 @@ impl Kafka {
     /// Kills all brokers with SIGKILL, and starts them again.
     ///
     /// # Errors
-    /// Where one does not serve within two minutes.
+    /// Where one does not serve within five minutes.
     pub fn kill_and_restart(&self) -> Result<()> {
         let mut brokers = self.lock();
         brokers.iter_mut().for_each(|broker| drop(broker.take()));

@@ -50,7 +50,7 @@ impl Postgres {
     /// answers.
     ///
     /// # Errors
-    /// Where the server's programs are missing, or it does not answer within two minutes; the
+    /// Where the server's programs are missing, or it does not answer within five minutes; the
     /// error holds the end of its log.
     pub fn start() -> Result<Self> {
         Self::start_with(&[])

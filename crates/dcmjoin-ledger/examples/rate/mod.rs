@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use dcmjoin_ledger::facts::{Fact, FactLog, FactReader};
+use dcmjoin_ledger::facts::{Fact, FactLog};
 use dcmjoin_ledger::{CampaignName, Error};
 use dcmjoin_model::{Half, SopInstanceUid};
 
