@@ -68,6 +68,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 fn spec() -> Spec {
     Spec {
         batch: None,
+        keep: None,
         metadata: Vec::new(),
         images: Vec::new(),
         output: "s3://output/out".to_owned(),

@@ -7,6 +7,7 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use dcmjoin_campaign::job::Job;
 use dcmjoin_campaign::ledger::{
     Archive, Change, LEASE_SECS, Lease, Ledger, Mode, Place, Select, Standing, WaveTally,
 };
@@ -21,8 +22,6 @@ use crate::shelf::nonce;
 
 /// Archives that are added by one statement.
 const ROWS_MAX: usize = 10_000;
-/// How often a budget is written where an orchestrator spends at the same time.
-const TRIES_MAX: u32 = 100;
 
 /// A journal in a database.
 #[derive(Debug)]
@@ -45,9 +44,12 @@ impl Postgres {
     }
 }
 
+/// The budget stays as it is: a person may have changed it since it was read.
 const COMMIT: &str = "
 WITH held AS (
-    UPDATE dcmjoin_campaign SET beat = clock_timestamp(), write = $3, spend = coalesce($4, spend)
+    UPDATE dcmjoin_campaign SET beat = clock_timestamp(), write = $3,
+        spend = coalesce(jsonb_set($4::text::jsonb, '{budget}',
+            coalesce(spend::jsonb -> 'budget', 'null'))::text, spend)
     WHERE id = $1 AND epoch = $2 AND write < $3 RETURNING id),
 changed AS (
     UPDATE dcmjoin_archive AS a SET bytes = n.bytes, state = n.state, failure = n.failure,
@@ -58,7 +60,14 @@ changed AS (
 counted AS (
     INSERT INTO dcmjoin_tally AS t (campaign, name, count)
     SELECT held.id, n.name, n.count FROM held, unnest($12::text[], $13::bigint[]) AS n (name, count)
-    ON CONFLICT (campaign, name) DO UPDATE SET count = t.count + excluded.count)
+    ON CONFLICT (campaign, name) DO UPDATE SET count = t.count + excluded.count),
+made AS (
+    INSERT INTO dcmjoin_job (campaign, token, job)
+    SELECT held.id, n.token, n.job FROM held, unnest($14::text[], $15::text[]) AS n (token, job)
+    ON CONFLICT (campaign, token) DO UPDATE SET job = excluded.job),
+ended AS (
+    DELETE FROM dcmjoin_job AS j USING held
+    WHERE j.campaign = held.id AND j.token = ANY ($16::text[]))
 SELECT EXISTS (SELECT FROM held),
     (SELECT write FROM dcmjoin_campaign WHERE id = $1 AND epoch = $2)";
 
@@ -182,7 +191,11 @@ impl Ledger for Postgres {
             change.counts.iter().map(|(name, number)| (*name, signed(*number))).unzip();
         let mut write = self.write.lock().unwrap_or_else(PoisonError::into_inner);
         *write += 1;
-        let values: [Value; 12] = [
+        let token = |job: &Job| Ok((job.token.clone(), json(job)?));
+        let jobs = change.jobs.iter().map(token).collect::<Result<Vec<_>, Error>>()?;
+        let (tokens, jobs): (Vec<String>, Vec<String>) = jobs.into_iter().unzip();
+        let ended: Vec<String> = change.ended.iter().map(|token| (*token).to_owned()).collect();
+        let values: [Value; 15] = [
             Box::new(lease.epoch),
             Box::new(*write),
             Box::new(change.spend.map(json).transpose()?),
@@ -195,6 +208,9 @@ impl Ledger for Postgres {
             Box::new(rows.task),
             Box::new(names),
             Box::new(numbers),
+            Box::new(tokens),
+            Box::new(jobs),
+            Box::new(ended),
         ];
         let row = self.session.row(COMMIT, self.own(values))?;
         // A commit that had its effect before its answer was lost finds its own number.
@@ -218,26 +234,25 @@ impl Ledger for Postgres {
     }
 
     fn set_budget(&self, budget: Option<Usd>) -> Result<(), Error> {
-        for _ in 0..TRIES_MAX {
-            let row = self
-                .session
-                .row("SELECT spend FROM dcmjoin_campaign WHERE id = $1", self.own([]))?;
-            let before: String = get(&row, 0)?;
-            let mut spend: SpendMeter = parse(&before)?;
-            spend.set_budget(budget);
-            let after = json(&spend)?;
-            // A commit may have come between.
-            let values: [Value; 2] = [Box::new(before), Box::new(after)];
-            let rows = self.session.query(
-                "UPDATE dcmjoin_campaign SET spend = $3
-                 WHERE id = $1 AND spend IN ($2, $3) RETURNING id",
-                self.own(values),
-            )?;
-            if !rows.is_empty() {
-                return Ok(());
-            }
-        }
-        Err(Error::Journal("what is spent changes all the time; try again".to_owned()))
+        let values: [Value; 1] = [Box::new(json(&budget)?)];
+        self.session.query(
+            "UPDATE dcmjoin_campaign
+             SET spend = jsonb_set(spend::jsonb, '{budget}', $2::text::jsonb)::text WHERE id = $1",
+            self.own(values),
+        )?;
+        Ok(())
+    }
+
+    fn budget(&self) -> Result<Option<Usd>, Error> {
+        let row =
+            self.session.row("SELECT spend FROM dcmjoin_campaign WHERE id = $1", self.own([]))?;
+        Ok(parse::<SpendMeter>(&get::<String>(&row, 0)?)?.budget())
+    }
+
+    fn jobs(&self) -> Result<Vec<Job>, Error> {
+        let sql = "SELECT job FROM dcmjoin_job WHERE campaign = $1 ORDER BY token";
+        let rows = self.session.query(sql, self.own([]))?;
+        rows.iter().map(|row| parse(&get::<String>(row, 0)?)).collect()
     }
 
     fn page(&self, select: Select<'_>, after: i64, limit: usize) -> Result<Vec<Archive>, Error> {

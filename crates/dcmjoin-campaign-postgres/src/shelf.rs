@@ -14,7 +14,7 @@ use crate::rows::{get, json};
 use crate::session::Session;
 
 /// The form of the tables.
-const FORM: i64 = 1;
+const FORM: i64 = 2;
 
 /// One after another where two programs make the tables at the same time: the lock's number is the
 /// name's first letters.
@@ -43,7 +43,10 @@ CREATE INDEX IF NOT EXISTS dcmjoin_archive_open ON dcmjoin_archive (campaign, id
 CREATE TABLE IF NOT EXISTS dcmjoin_tally (
     campaign BIGINT NOT NULL REFERENCES dcmjoin_campaign ON DELETE CASCADE,
     name TEXT NOT NULL, count BIGINT NOT NULL, PRIMARY KEY (campaign, name));
-INSERT INTO dcmjoin_campaign_form SELECT 1
+CREATE TABLE IF NOT EXISTS dcmjoin_job (
+    campaign BIGINT NOT NULL REFERENCES dcmjoin_campaign ON DELETE CASCADE,
+    token TEXT NOT NULL, job TEXT NOT NULL, PRIMARY KEY (campaign, token));
+INSERT INTO dcmjoin_campaign_form SELECT 2
     WHERE NOT EXISTS (SELECT FROM dcmjoin_campaign_form);
 COMMIT;
 ";

@@ -2,9 +2,9 @@
 //! inside an SNS notification (Amazon S3 User Guide, "Using `EventBridge`", "Event message
 //! structure").
 
+use dcmjoin_manifest::entry::url_decoded;
 use dcmjoin_restore::moment::Moment;
 use dcmjoin_restore::task::{Event, EventKind};
-use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
 use crate::ledger::Place;
@@ -52,10 +52,9 @@ fn record(record: &Value) -> Option<(Place, Event)> {
     let restored = &record["glacierEventData"]["restoreEventData"];
     let expiry = restored["lifecycleRestorationExpiryTime"].as_str();
     let kind = kind(record["eventName"].as_str()?, expiry)?;
-    let key = record["s3"]["object"]["key"].as_str()?.replace('+', " ");
     let place = Place {
         bucket: record["s3"]["bucket"]["name"].as_str()?.to_owned(),
-        key: percent_decode_str(&key).decode_utf8().ok()?.into_owned(),
+        key: url_decoded(record["s3"]["object"]["key"].as_str()?).ok()?,
         version: text(&record["s3"]["object"]["versionId"]),
     };
     let time = Moment::parse_iso(record["eventTime"].as_str()?).ok()?;

@@ -9,11 +9,13 @@ use std::sync::Arc;
 
 use dcmjoin_model::Half;
 use dcmjoin_restore::moment::Moment;
+use dcmjoin_restore::money::Usd;
 use dcmjoin_restore::spend::SpendMeter;
 use dcmjoin_restore::task::{State, Task};
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
+use crate::job::Job;
 use crate::spec::Spec;
 
 /// A lease whose holder was not heard of for so long is taken over, in seconds.
@@ -149,8 +151,12 @@ pub struct WaveTally {
 pub struct Change<'a> {
     /// Archives as they are from now on, and when each is of interest next.
     pub archives: &'a [(Archive, Option<Moment>)],
-    /// What is spent.
+    /// What is spent. The budget stays as the journal has it: a person may have changed it meanwhile.
     pub spend: Option<&'a SpendMeter>,
+    /// Batch jobs that are new, or of which more is known.
+    pub jobs: &'a [Job],
+    /// Tokens of batch jobs whose report was taken, or that are waited for no longer.
+    pub ended: &'a [&'a str],
     /// What is counted besides: names of at most a few dozen kinds.
     pub counts: &'a [(&'static str, u64)],
 }
@@ -271,7 +277,19 @@ pub trait Ledger: Send + Sync {
     ///
     /// # Errors
     /// As above.
-    fn set_budget(&self, budget: Option<dcmjoin_restore::money::Usd>) -> Result<(), Error>;
+    fn set_budget(&self, budget: Option<Usd>) -> Result<(), Error>;
+
+    /// Returns the budget.
+    ///
+    /// # Errors
+    /// As above.
+    fn budget(&self) -> Result<Option<Usd>, Error>;
+
+    /// Returns the batch jobs that have not ended, by their tokens.
+    ///
+    /// # Errors
+    /// As above.
+    fn jobs(&self) -> Result<Vec<Job>, Error>;
 
     /// Returns a page of archives whose numbers are above `after`, in their order.
     ///

@@ -4,12 +4,15 @@
 //! the world. In reading order:
 //!
 //! - [`spec`]: what a campaign is told;
-//! - [`ledger`]: the journal, as a trait; [`sqlite`]: in a file; [`files`]: several of them;
+//! - [`ledger`]: the journal, as a trait; [`job`]: what it keeps of batch jobs; [`sqlite`]: in a file;
+//!   [`files`]: several of them;
 //! - [`holder`]: who holds a campaign;
 //! - `sign`, [`aws`], `listing`: signed calls of S3 and SQS;
 //! - [`event`]: messages of a queue to events of archives;
 //! - [`manifest`]: sources to the archives of a campaign, in waves;
-//! - [`scanner`]: batches of archives through the local runner; [`trouble`]: what keeps it from that;
+//! - [`scanner`]: batches of archives through the local runner; `verdict`: what became of each;
+//!   `kept`: their copies; [`trouble`]: what keeps it from that;
+//! - [`dispatch`]: batches of archives through workers;
 //! - [`clockwork`]: how the orchestrator waits;
 //! - [`orchestrator`]: turns of the loop; `spending` its money.
 //!
@@ -18,10 +21,13 @@
 
 pub mod aws;
 pub mod clockwork;
+pub mod dispatch;
 pub mod error;
 pub mod event;
 pub mod files;
 pub mod holder;
+pub mod job;
+mod kept;
 pub mod ledger;
 mod listing;
 pub mod manifest;
@@ -32,6 +38,7 @@ pub mod spec;
 mod spending;
 pub mod sqlite;
 pub mod trouble;
+mod verdict;
 
 pub use error::Error;
 pub use orchestrator::Orchestrator;

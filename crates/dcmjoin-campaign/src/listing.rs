@@ -1,8 +1,8 @@
 //! Answers of S3 as XML: pages of `ListObjectsV2`, and the `Code` of an error.
 
+use dcmjoin_manifest::entry::url_decoded;
 use dcmjoin_restore::class::StorageClass;
 use dcmjoin_restore::status::RestoreStatus;
-use percent_encoding::percent_decode_str;
 use serde::Deserialize;
 
 /// An object of a listing.
@@ -78,7 +78,7 @@ fn listed(object: &ObjectForm) -> Option<Listed> {
         .ok()?,
     };
     let class = StorageClass::from_aws(&object.storage_class).ok()?;
-    let key = percent_decode_str(&object.key.replace('+', " ")).decode_utf8().ok()?.into_owned();
+    let key = url_decoded(&object.key).ok()?;
     Some(Listed { key, bytes: object.size, class, status })
 }
 

@@ -6,16 +6,18 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use dcmjoin_model::Half;
-use dcmjoin_objects::{ErrorKind, Stores};
+use dcmjoin_objects::Stores;
 use dcmjoin_pipeline::catalog::Catalog;
 use dcmjoin_pipeline::config::Source;
 use dcmjoin_pipeline::{Progress, Report, RunConfig, RunError, local};
 use dcmjoin_restore::task::ScanResult;
 
 use crate::error::Error;
+use crate::kept;
 use crate::ledger::{Archive, Place};
 use crate::sign::encode_path;
 use crate::trouble::Trouble;
+use crate::verdict::{self, Verdict, weigh};
 
 /// Archives to be read together, all of one side.
 #[derive(Debug, Clone)]
@@ -60,6 +62,12 @@ pub trait Scanner: Send + Sync {
 
     /// Stops the batch that is being read.
     fn stop(&self);
+
+    /// Returns whether reading goes on where an orchestrator dies: then its death is not held
+    /// against what was being read.
+    fn outlives(&self) -> bool {
+        false
+    }
 }
 
 /// The runner in this process.
@@ -77,7 +85,12 @@ impl LocalScanner {
         Self { config, variables, running: Mutex::new(None) }
     }
 
-    fn stores(&self) -> Stores {
+    /// Returns what the runner is told.
+    pub(crate) fn config(&self) -> &RunConfig {
+        &self.config
+    }
+
+    pub(crate) fn stores(&self) -> Stores {
         match &self.variables {
             Some(variables) => Stores::with_variables(variables.clone()),
             None => Stores::default(),
@@ -113,20 +126,25 @@ impl LocalScanner {
         archives: &[Archive],
         ended: Option<&RunError>,
     ) -> (Vec<ScanResult>, Option<Trouble>) {
-        let catalog = match self.catalog(stores).await {
-            Ok(catalog) => catalog,
-            Err(error) => {
-                let reason = || format!("the catalogue: {error}");
-                let trouble = Trouble::of(&error);
-                let trouble = trouble.unwrap_or_else(|| Trouble { reason: reason(), passes: true });
-                return (vec![ScanResult::Stopped; archives.len()], Some(trouble));
-            }
-        };
-        let mut verdicts = Vec::with_capacity(archives.len());
-        for archive in archives {
-            verdicts.push(judge(stores, &catalog, archive).await);
+        match self.verdicts(stores, archives).await {
+            Ok(verdicts) => weigh(&verdicts, ended),
+            Err(trouble) => (vec![ScanResult::Stopped; archives.len()], Some(trouble)),
         }
-        weigh(&verdicts, ended)
+    }
+
+    /// Returns what is found of each archive; trouble where the catalogue cannot be asked.
+    pub(crate) async fn verdicts(
+        &self,
+        stores: &Stores,
+        archives: &[Archive],
+    ) -> Result<Vec<Verdict>, Trouble> {
+        match self.catalog(stores).await {
+            Ok(catalog) => Ok(verdict::all(stores, &catalog, archives).await),
+            Err(error) => Err(Trouble::of(&error).unwrap_or_else(|| Trouble {
+                reason: format!("the catalogue: {error}"),
+                passes: true,
+            })),
+        }
     }
 
     async fn catalog(&self, stores: &Stores) -> Result<Catalog, RunError> {
@@ -136,7 +154,7 @@ impl LocalScanner {
     }
 }
 
-fn asked(stores: &Stores) -> Asked {
+pub(crate) fn asked(stores: &Stores) -> Asked {
     let requests = stores.meter().requests();
     Asked {
         gets: requests.reads + requests.heads,
@@ -170,7 +188,11 @@ impl Scanner for LocalScanner {
                 self.judge(&stores, &batch.archives, ended).await
             }
         };
-        let (results, trouble) = results;
+        let (mut results, mut trouble) = results;
+        if let Some(place) = &self.config.keep {
+            let keeps = kept::see_to(&stores, place, &batch.archives, &mut results).await;
+            trouble = trouble.or(keeps);
+        }
         Scanned { results, asked: asked(&stores), trouble }
     }
 
@@ -212,114 +234,4 @@ fn sources(
         kind: error.kind(),
     })?;
     Ok(vec![Source::Manifest(path)])
-}
-
-/// What is found of one archive after a run that did not come to its end, or left some out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Verdict {
-    /// It was read, and stands in the catalogue.
-    Read,
-    /// The store does not give it.
-    Refused(ScanResult),
-    /// The store would give it, but it was not read.
-    Unread,
-    /// The store does not know the credentials any more.
-    Barred,
-}
-
-/// Returns what counts for each archive. One that was not read and can be has done nothing wrong
-/// where something else is the cause: trouble, or an archive that is refused.
-fn weigh(verdicts: &[Verdict], ended: Option<&RunError>) -> (Vec<ScanResult>, Option<Trouble>) {
-    let refused = verdicts.iter().any(|verdict| matches!(verdict, Verdict::Refused(_)));
-    // The next run goes without those that are refused, and shows whether the trouble is more.
-    let mut trouble = ended.and_then(Trouble::of).filter(|_| !refused);
-    if verdicts.contains(&Verdict::Barred) {
-        let reason = "the store does not take the credentials any more".to_owned();
-        trouble.get_or_insert(Trouble { reason, passes: true });
-    }
-    let innocent = trouble.is_some() || (refused && ended.is_some());
-    let unread = if innocent { ScanResult::Stopped } else { ScanResult::Broke };
-    let result = |verdict: &Verdict| match verdict {
-        Verdict::Read => ScanResult::Done,
-        Verdict::Refused(result) => *result,
-        Verdict::Unread => unread,
-        Verdict::Barred => ScanResult::Stopped,
-    };
-    (verdicts.iter().map(result).collect(), trouble)
-}
-
-async fn judge(stores: &Stores, catalog: &Catalog, archive: &Archive) -> Verdict {
-    let Place { bucket, key, version } = &archive.place;
-    let object = match stores.s3_object(bucket, key, version.as_deref()).await {
-        Ok(Some(object)) => object,
-        Ok(None) => return Verdict::Refused(ScanResult::Broke),
-        Err(error) => return refusal(error.kind),
-    };
-    match catalog.find(archive.half, &object).await {
-        Ok(Some(_)) => Verdict::Read,
-        Err(_) => Verdict::Unread,
-        // Whether the store gives it now tells why it did not.
-        Ok(None) => match object.read(0..object.size().min(1)).await {
-            Ok(_) => Verdict::Unread,
-            Err(error) => refusal(error.kind),
-        },
-    }
-}
-
-fn refusal(kind: ErrorKind) -> Verdict {
-    match kind {
-        ErrorKind::Archived => Verdict::Refused(ScanResult::CopyGone),
-        ErrorKind::Changed => Verdict::Refused(ScanResult::Overwritten),
-        ErrorKind::Denied => Verdict::Refused(ScanResult::Denied),
-        ErrorKind::NotFound => Verdict::Refused(ScanResult::Broke),
-        ErrorKind::Unauthenticated => Verdict::Barred,
-        // The store is in trouble, not the archive.
-        _ => Verdict::Unread,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use dcmjoin_objects::{Error, Operation};
-
-    use super::*;
-
-    fn denied() -> RunError {
-        RunError::Store(Error {
-            operation: Operation::Write,
-            place: String::new(),
-            kind: ErrorKind::Denied,
-            detail: String::new(),
-        })
-    }
-
-    #[test]
-    fn trouble_is_no_archives_fault() {
-        let (results, trouble) = weigh(&[Verdict::Read, Verdict::Unread], Some(&denied()));
-        assert_eq!(results, [ScanResult::Done, ScanResult::Stopped]);
-        assert!(trouble.is_some());
-    }
-
-    #[test]
-    fn credentials_that_ended_are_no_archives_fault() {
-        let (results, trouble) = weigh(&[Verdict::Read, Verdict::Barred], None);
-        assert_eq!(results, [ScanResult::Done, ScanResult::Stopped]);
-        assert!(trouble.unwrap().passes);
-    }
-
-    #[test]
-    fn an_archive_that_is_refused_bears_it_alone() {
-        let gone = Verdict::Refused(ScanResult::CopyGone);
-        let (results, trouble) = weigh(&[gone, Verdict::Unread], Some(&denied()));
-        assert_eq!(results, [ScanResult::CopyGone, ScanResult::Stopped]);
-        assert_eq!(trouble, None);
-    }
-
-    #[test]
-    fn any_archive_may_be_the_cause_of_a_crash() {
-        let crash = RunError::Internal(String::new());
-        let (results, trouble) = weigh(&[Verdict::Read, Verdict::Unread], Some(&crash));
-        assert_eq!(results, [ScanResult::Done, ScanResult::Broke]);
-        assert_eq!(trouble, None);
-    }
 }

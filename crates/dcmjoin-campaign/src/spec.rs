@@ -34,6 +34,9 @@ pub struct Spec {
     /// Ask by S3 Batch Operations jobs, a wave at a time; key by key where `None`.
     #[serde(default)]
     pub batch: Option<Batch>,
+    /// Where copies of all archives are kept; none are where `None`.
+    #[serde(default)]
+    pub keep: Option<String>,
 }
 
 /// How restores are asked for by S3 Batch Operations jobs.

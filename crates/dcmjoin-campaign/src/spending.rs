@@ -102,11 +102,16 @@ impl Money {
         prices.batch_job.usd + prices.batch_million.usd.for_each(keys.into(), 1_000_000)
     }
 
-    /// Charges what was set aside, but for what was refused of retrieval, requests and copies.
-    pub(crate) fn settle_but(&mut self, aside: Aside, refused: [Usd; 3]) {
-        for (at, (reservation, usd)) in aside.0.into_iter().enumerate() {
-            let less = refused.get(at).copied().unwrap_or(Usd::ZERO);
-            self.meter.charge(reservation, usd.less(less));
+    /// Charges what a job may cost at once: what it turns out not to cost is taken back.
+    pub(crate) fn pay(&mut self, costs: &[(Purpose, Usd)]) -> Result<(), OverBudget> {
+        let aside = self.set_aside(costs)?;
+        self.settle(aside, Answer::Accepted);
+        Ok(())
+    }
+
+    pub(crate) fn take_back(&mut self, costs: impl IntoIterator<Item = (Purpose, Usd)>) {
+        for (purpose, usd) in costs {
+            self.meter.take_back(purpose, usd);
         }
     }
 

@@ -12,13 +12,14 @@ use dcmjoin_restore::task::Task;
 use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, TransactionBehavior, params};
 
 use crate::error::Error;
+use crate::job::Job;
 use crate::ledger::{
     Archive, Change, LEASE_SECS, Lease, Ledger, Mode, Place, Select, Standing, Tally, WaveTally,
 };
 use crate::spec::Spec;
 
 /// The form of the file (`PRAGMA user_version`).
-const FORM: i64 = 1;
+const FORM: i64 = 2;
 /// How long a writer waits for another one.
 const BUSY: std::time::Duration = std::time::Duration::from_secs(10);
 
@@ -36,6 +37,7 @@ CREATE INDEX archive_wave ON archive (wave, half, state, bytes);
 CREATE INDEX archive_state ON archive (state);
 CREATE INDEX archive_due ON archive (due) WHERE due IS NOT NULL;
 CREATE INDEX archive_open ON archive (id) WHERE open = 1;
+CREATE TABLE job (token TEXT PRIMARY KEY, job TEXT NOT NULL);
 CREATE TABLE tally (name TEXT PRIMARY KEY, count INTEGER NOT NULL) WITHOUT ROWID;
 ";
 
@@ -198,6 +200,11 @@ fn tallies(connection: &Connection) -> Result<Vec<WaveTally>, Error> {
     Ok(waves)
 }
 
+fn meter(connection: &Connection) -> Result<SpendMeter, Error> {
+    let text: String = connection.query_row("SELECT spend FROM campaign", [], |row| row.get(0))?;
+    parse(&text)
+}
+
 fn counts(connection: &Connection, sql: &str) -> Result<BTreeMap<String, u64>, Error> {
     let mut query = connection.prepare(sql)?;
     let rows = query.query_map([], |row| Ok((row.get(0)?, unsigned(row.get(1)?))))?;
@@ -306,7 +313,16 @@ impl Ledger for Sqlite {
             }
         }
         if let Some(spend) = written.spend {
-            change.execute("UPDATE campaign SET spend = ?1", [json(spend)?])?;
+            let mut spend = spend.clone();
+            spend.set_budget(meter(&change)?.budget());
+            change.execute("UPDATE campaign SET spend = ?1", [json(&spend)?])?;
+        }
+        for job in written.jobs {
+            let sql = "INSERT OR REPLACE INTO job VALUES (?1, ?2)";
+            change.execute(sql, params![job.token, json(job)?])?;
+        }
+        for token in written.ended {
+            change.execute("DELETE FROM job WHERE token = ?1", [token])?;
         }
         Ok(change.commit()?)
     }
@@ -328,11 +344,21 @@ impl Ledger for Sqlite {
     fn set_budget(&self, budget: Option<Usd>) -> Result<(), Error> {
         let mut connection = self.lock();
         let change = begin(&mut connection)?;
-        let text: String = change.query_row("SELECT spend FROM campaign", [], |row| row.get(0))?;
-        let mut spend: SpendMeter = parse(&text)?;
+        let mut spend = meter(&change)?;
         spend.set_budget(budget);
         change.execute("UPDATE campaign SET spend = ?1", [json(&spend)?])?;
         Ok(change.commit()?)
+    }
+
+    fn budget(&self) -> Result<Option<Usd>, Error> {
+        Ok(meter(&self.lock())?.budget())
+    }
+
+    fn jobs(&self) -> Result<Vec<Job>, Error> {
+        let connection = self.lock();
+        let mut query = connection.prepare_cached("SELECT job FROM job ORDER BY token")?;
+        let rows = query.query_map([], |row| row.get::<_, String>(0))?;
+        rows.map(|row| parse(&row?)).collect()
     }
 
     fn page(&self, select: Select<'_>, after: i64, limit: usize) -> Result<Vec<Archive>, Error> {

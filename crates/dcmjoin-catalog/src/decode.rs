@@ -120,9 +120,10 @@ impl<'a> Columns<'a> {
         let mut member = self.texts(12, spans)?;
         let mut header_digest = self.values::<FixedLenByteArrayType>(13, spans)?;
         let mut key = self.texts(14, spans)?;
-        let mut bytes = self.values::<Int64Type>(15, spans)?;
-        let mut crc32 = self.values::<Int32Type>(16, spans)?;
-        let mut noted = self.texts(17, spans)?;
+        let mut key_offset = self.values::<Int64Type>(15, spans)?;
+        let mut bytes = self.values::<Int64Type>(16, spans)?;
+        let mut crc32 = self.values::<Int32Type>(17, spans)?;
+        let mut noted = self.texts(18, spans)?;
         (0..spans.iter().map(Span::len).sum())
             .map(|_| {
                 let noted = noted.next()?.map(|text| warnings(&text)).transpose()?;
@@ -139,6 +140,7 @@ impl<'a> Columns<'a> {
                     member: member.next()?,
                     header_digest: header_digest.next()?.map(|value| digest(&value)).transpose()?,
                     key: key.next()?,
+                    key_offset: key_offset.next()?.map(i64::cast_unsigned),
                     bytes: bytes.next()?.map(i64::cast_unsigned),
                     crc32: crc32.next()?.map(i32::cast_unsigned),
                     warnings: noted.unwrap_or_default(),

@@ -39,6 +39,7 @@ pub(crate) fn group<W: Write + Send>(
     columns.texts(|row| row.member.as_deref())?;
     columns.values::<FixedLenByteArrayType>(|row| row.header_digest.map(digest))?;
     columns.texts(|row| row.key.as_deref())?;
+    columns.values::<Int64Type>(|row| row.key_offset.map(u64::cast_signed))?;
     columns.values::<Int64Type>(|row| row.bytes.map(u64::cast_signed))?;
     columns.values::<Int32Type>(|row| row.crc32.map(u32::cast_signed))?;
     columns.values::<ByteArrayType>(|row| warnings(&row.warnings))

@@ -62,9 +62,11 @@ pub struct Row {
     pub header_digest: Option<u128>,
     /// The key of the published object below the output.
     pub key: Option<String>,
-    /// The size of the published object in bytes.
+    /// The first byte of the published file in that object, where it is a shard.
+    pub key_offset: Option<u64>,
+    /// The size of the published file in bytes.
     pub bytes: Option<u64>,
-    /// CRC-32 (IEEE) of the published object.
+    /// CRC-32 (IEEE) of the published file.
     pub crc32: Option<u32>,
     /// What was repaired, kept or noted.
     pub warnings: Warnings,
@@ -87,6 +89,7 @@ impl Row {
             member: None,
             header_digest: None,
             key: None,
+            key_offset: None,
             bytes: None,
             crc32: None,
             warnings: Warnings::default(),

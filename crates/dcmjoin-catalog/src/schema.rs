@@ -28,6 +28,7 @@ const COLUMNS: &str = "message dcmjoin_catalog {
     OPTIONAL BYTE_ARRAY member (STRING);
     OPTIONAL FIXED_LEN_BYTE_ARRAY (16) header_digest;
     OPTIONAL BYTE_ARRAY key (STRING);
+    OPTIONAL INT64 key_offset (INTEGER(64, false));
     OPTIONAL INT64 bytes (INTEGER(64, false));
     OPTIONAL INT32 crc32 (INTEGER(32, false));
     OPTIONAL BYTE_ARRAY warnings (JSON);
@@ -74,7 +75,7 @@ pub(crate) fn properties(rows_in_group: usize, order: Order) -> Result<WriterPro
         .set_column_bloom_filter_enabled("uid".into(), true)
         .set_column_bloom_filter_fpp("uid".into(), BLOOM_FALSE_POSITIVES)
         .set_column_bloom_filter_max_ndv("uid".into(), rows_in_group as u64);
-    for counted in ["offset", "length", "bytes"] {
+    for counted in ["offset", "length", "key_offset", "bytes"] {
         builder = plain(builder, counted)
             .set_column_encoding(counted.into(), Encoding::DELTA_BINARY_PACKED);
     }

@@ -23,14 +23,20 @@ pub enum Outcome {
     AlreadyThere = 2,
     /// Its instance was rejected.
     Rejected = 3,
+    /// Its instance was published once more: another member with its UID came first.
+    CopyPublished = 4,
+    /// Its instance stood in the output once more.
+    CopyThere = 5,
 }
 
 impl Outcome {
     const fn from_bits(bits: u64) -> Self {
-        match bits & 3 {
+        match bits & 7 {
             1 => Self::Published,
             2 => Self::AlreadyThere,
             3 => Self::Rejected,
+            4 => Self::CopyPublished,
+            5 => Self::CopyThere,
             _ => Self::Open,
         }
     }
@@ -107,7 +113,7 @@ impl Record for Fact {
 
     /// The fact that tells what became of an instance is never left out.
     fn is_kept(&self) -> bool {
-        self.outcome != Outcome::Open
+        !matches!(self.outcome, Outcome::Open | Outcome::CopyPublished | Outcome::CopyThere)
     }
 }
 
@@ -121,7 +127,7 @@ pub(crate) mod tests {
     pub(crate) fn any_fact() -> impl Strategy<Value = Fact> {
         let wide = || prop_oneof![0..3_u64, 0..1_u64 << WIDE_BITS];
         let hash = || prop_oneof![0..4_u128, any::<u128>()];
-        (hash(), hash(), any::<u32>(), wide(), wide(), wide(), 0..4_u64).prop_map(
+        (hash(), hash(), any::<u32>(), wide(), wide(), wide(), 0..6_u64).prop_map(
             |(fingerprint, digest, archive, offset, length, place, outcome)| Fact {
                 fingerprint: Fingerprint(fingerprint),
                 digest,

@@ -26,7 +26,7 @@ pub use brief_fact::{BriefFact, Halves};
 pub use fact::{Fact, Outcome};
 pub use fact_runs::{FactRuns, GROUP_FACTS_MAX, Groups};
 pub use fingerprint::{Fingerprint, digest};
-pub use header_store::{HeaderPlace, HeaderStore};
+pub use header_store::{Frame, HeaderPlace, HeaderStore, Learnt};
 pub use memory::bound_arenas;
 pub use pairing_index::{PairingIndex, PairingIndexBuilder, Slot, Slots, Unclaimed};
 pub use record::{Record, Relation, Words};

@@ -63,8 +63,12 @@ pub(crate) fn bytes(text: &str) -> Result<u64, &'static str> {
     text.parse().map_err(|_| "expected a size in bytes")
 }
 
-/// Undoes the URL-encoding of keys in manifests: `%2B`, and `+` for a space.
-pub(crate) fn url_decoded(text: &str) -> Result<String, &'static str> {
+/// Undoes the URL-encoding of keys in manifests, listings, reports and classic events of S3: `%2B`,
+/// and `+` for a space.
+///
+/// # Errors
+/// What was expected, where a `%` begins no byte or the bytes are no UTF-8.
+pub fn url_decoded(text: &str) -> Result<String, &'static str> {
     const WRONG: &str = "expected a URL-encoded key: % and two hexadecimal digits, in UTF-8";
     if !text.contains(['%', '+']) {
         return Ok(text.to_owned());

@@ -65,25 +65,28 @@ impl Staged {
 
     /// Puts the file in its place: over what stands there, or only where nothing does.
     pub(crate) fn publish(mut self, only_new: bool) -> io::Result<()> {
-        match (&self.name, only_new) {
-            (None, true) => link(&self.file, &self.place),
-            // A link fails where something stands, a rename does not.
-            (Some(name), true) => fs::hard_link(name, &self.place),
-            (Some(name), false) => fs::rename(name, &self.place),
-            (None, false) => {
-                let name = free_name(&self.place, |name| link(&self.file, name))?.1;
-                let renamed = fs::rename(&name, &self.place);
-                self.name = Some(name);
-                renamed
-            }
+        if only_new {
+            return match &self.name {
+                None => link(&self.file, &self.place),
+                // A link fails where something stands, a rename does not.
+                Some(name) => fs::hard_link(name, &self.place),
+            };
         }
+        let name = match self.name.take() {
+            Some(name) => name,
+            None => free_name(&self.place, |name| link(&self.file, name))?.1,
+        };
+        let renamed = fs::rename(&name, &self.place);
+        // Once it is renamed the name is free, and may be another writer's already.
+        self.name = renamed.is_err().then_some(name);
+        renamed
     }
 }
 
 impl Drop for Staged {
     fn drop(&mut self) {
         if let Some(name) = &self.name {
-            // Gone already where it was renamed.
+            // It may be gone.
             let _ = fs::remove_file(name);
         }
     }
@@ -160,6 +163,22 @@ mod tests {
     fn names(folder: &Path) -> Vec<String> {
         let entries = fs::read_dir(folder).unwrap();
         entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    }
+
+    #[test]
+    fn many_who_write_over_one_place_do_not_take_each_others_names() {
+        let dir = tempfile::tempdir().unwrap();
+        let place = dir.path().join("b.dcm");
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    for _ in 0..100 {
+                        staged(&place, "one").publish(false).unwrap();
+                    }
+                });
+            }
+        });
+        assert_eq!(names(dir.path()), ["b.dcm"]);
     }
 
     #[test]

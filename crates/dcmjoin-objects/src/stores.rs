@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::ffi::OsString;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use object_store::path::Path;
 use url::Url;
@@ -22,6 +22,8 @@ pub struct Stores {
     /// Variables in place of the process's own.
     variables: Option<Variables>,
     meter: Arc<Meter>,
+    /// All folders have one: it keeps buffers for ranges, which must not be as many as archives.
+    folders: OnceLock<Arc<Client>>,
     buckets: Mutex<HashMap<String, Arc<Client>>>,
 }
 
@@ -59,13 +61,14 @@ impl Stores {
     /// no sense.
     pub fn open(&self, location: &Location) -> Result<Root, Error> {
         let meter = || Arc::clone(&self.meter);
+        let folders = || self.folders.get_or_init(|| Arc::new(Client::local(meter())));
         let (client, prefix, folder) = match location {
             Location::Local(path) => {
                 let folder = plain(path);
                 let absolute = std::path::absolute(&folder).unwrap_or_else(|_| folder.clone());
                 let prefix = Path::from_absolute_path(&absolute)
                     .map_err(|_| invalid(location, "the path holds what cannot be a key"))?;
-                (Arc::new(Client::local(meter())), prefix, Some(folder))
+                (Arc::clone(folders()), prefix, Some(folder))
             }
             Location::Memory => (Arc::new(Client::memory(meter())), Path::default(), None),
             Location::Cloud(url) => {

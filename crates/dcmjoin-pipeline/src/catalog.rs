@@ -14,7 +14,7 @@ use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
 use dcmjoin_catalog::{Archive, Reader, Row, Writer};
-use dcmjoin_index::digest;
+use dcmjoin_index::{Frame, HeaderStore, digest};
 use dcmjoin_model::{Half, Ignored, SopInstanceUid};
 use dcmjoin_objects::{ErrorKind, Location, Object, Root, Stores};
 use futures::{StreamExt, TryStreamExt};
@@ -319,13 +319,13 @@ impl Draft {
         Ok(writer.push(row)?)
     }
 
-    /// Adds a header's record to the pack.
+    /// Adds a header to the pack, as it lies in a store.
     ///
     /// # Errors
     /// [`RunError::Io`] where the device is full or fails.
-    pub fn header(&self, record: &[u8]) -> Result<(), RunError> {
+    pub fn header(&self, store: &HeaderStore, frame: &Frame) -> Result<(), RunError> {
         match &self.pack {
-            Some(pack) => pack.lock().unwrap_or_else(PoisonError::into_inner).push(record),
+            Some(pack) => pack.lock().unwrap_or_else(PoisonError::into_inner).push(store, frame),
             None => Ok(()),
         }
     }
@@ -383,11 +383,12 @@ fn pack_key(name: &str) -> String {
 }
 
 /// Returns a digest of all that may change what becomes of a half.
-fn settings(config: &RunConfig) -> String {
+pub(crate) fn settings(config: &RunConfig) -> String {
     let told = format!(
-        "{} {} {:?} {} {:?}",
+        "{} {} {:?} {:?} {} {:?}",
         env!("CARGO_PKG_VERSION"),
         config.layout,
+        config.publish,
         config.if_exists,
         config.strict_values,
         config.limits,

@@ -27,6 +27,21 @@ pub enum IfExists {
     Fail,
 }
 
+/// In which form instances are published.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Publish {
+    /// An object each.
+    #[default]
+    Instances,
+    /// One after the other in tars of about so many bytes, which training jobs read from the first
+    /// byte to the last.
+    Shards(u64),
+}
+
+/// 1 GiB: what one worker of a training job reads in seconds, and far from what an upload may hold.
+pub const SHARD_BYTES: u64 = 1 << 30;
+
 /// Bounds on what a run takes from archives that may be hostile.
 #[derive(Debug, Clone)]
 pub struct Limits {
@@ -106,6 +121,8 @@ pub struct RunConfig {
     pub output: Location,
     /// How their keys are made.
     pub layout: Layout,
+    /// In which form instances are published.
+    pub publish: Publish,
     /// What happens where an object stands already.
     pub if_exists: IfExists,
     /// Only these instances; all where `None`.
@@ -128,6 +145,8 @@ pub struct RunConfig {
     pub memory_bytes: u64,
     /// Bytes of one range of an archive.
     pub range_bytes: u64,
+    /// Where copies of all archives are kept; none are where `None`.
+    pub keep: Option<Location>,
     /// The folder for headers and facts; the system's temporary folder where `None`.
     pub spill: Option<PathBuf>,
     /// Bounds on what archives may hold.
@@ -160,6 +179,7 @@ impl RunConfig {
             images,
             output,
             layout: Layout::default(),
+            publish: Publish::default(),
             if_exists: IfExists::default(),
             only: None,
             catalog: None,
@@ -173,6 +193,7 @@ impl RunConfig {
             publishing_max: if cloud { 128 } else { 2 * cores },
             memory_bytes: 1 << 30,
             range_bytes: RANGE_BYTES,
+            keep: None,
             spill: None,
             limits: Limits::default(),
         }

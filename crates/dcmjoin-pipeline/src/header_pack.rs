@@ -1,26 +1,24 @@
 //! The headers of one metadata archive, kept beside the catalogue: a run that finds them need not
 //! read the archive again.
 //!
-//! A pack is one zstd stream of records, each a length (u32, little-endian) and that many bytes of
-//! [`Record`]. Headers of one archive are alike, so a stream takes a third of what they take one
-//! by one in the header store. The catalogue tells its size and CRC-32; a pack that differs is not
-//! used.
+//! A pack is a file of the header store's frames as they are, each dictionary before the first frame that names
+//! it: another run appends them to its own store without decompressing them. The catalogue tells its size and
+//! CRC-32; a pack that differs is not used.
 
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Seek, Write};
+use std::num::NonZeroU32;
 use std::path::Path;
 
-use bytes::Bytes;
+use dcmjoin_index::{Frame, HeaderPlace, HeaderStore, Learnt};
 use serde::{Deserialize, Serialize};
 use tempfile::NamedTempFile;
 
 use crate::error::RunError;
-use crate::record::{Origin, Record};
+use crate::record::{Head, renumber};
 
-/// Packs are written once and read rarely; level 1 costs less than half a header's transcoding.
-const ZSTD_LEVEL: i32 = 1;
-/// The largest record of a pack, in bytes: a header, and room for what stands beside it.
-const RECORD_BYTES_MAX: u32 = 1 << 30;
+/// Bytes of a pack that are read or written at once.
+const BUFFER_BYTES: usize = 256 << 10;
 
 /// What the catalogue tells of a pack.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,8 +33,10 @@ pub struct PackInfo {
 
 /// A pack that is being written.
 pub struct PackWriter {
-    stream: zstd::stream::write::Encoder<'static, BufWriter<NamedTempFile>>,
+    file: BufWriter<NamedTempFile>,
     headers: u64,
+    /// The dictionary that stands before.
+    dictionary: Option<NonZeroU32>,
 }
 
 impl std::fmt::Debug for PackWriter {
@@ -52,23 +52,24 @@ impl PackWriter {
     /// [`RunError::Io`] where the folder cannot be written.
     pub fn create(spill: &Path) -> Result<Self, RunError> {
         let file = NamedTempFile::new_in(spill).map_err(failed("create"))?;
-        let stream = zstd::stream::write::Encoder::new(BufWriter::new(file), ZSTD_LEVEL);
-        Ok(Self { stream: stream.map_err(failed("create"))?, headers: 0 })
+        let file = BufWriter::with_capacity(BUFFER_BYTES, file);
+        Ok(Self { file, headers: 0, dictionary: None })
     }
 
-    /// Adds a header's record.
+    /// Adds a header as it lies in a store.
     ///
     /// # Errors
     /// [`RunError::Io`] where the device is full or fails.
-    pub fn push(&mut self, record: &[u8]) -> Result<(), RunError> {
-        let length = u32::try_from(record.len()).ok().filter(|&length| length <= RECORD_BYTES_MAX);
-        let length =
-            length.ok_or_else(|| failed("append to")(io::ErrorKind::FileTooLarge.into()))?;
+    pub fn push(&mut self, store: &HeaderStore, frame: &Frame) -> Result<(), RunError> {
+        let named = frame.dictionary();
+        if let Some(number) = named.filter(|number| self.dictionary != Some(*number)) {
+            let gone = || RunError::Internal("a header's dictionary is gone".to_owned());
+            let dictionary = store.dictionary(number)?.ok_or_else(gone)?;
+            self.file.write_all(dictionary.as_bytes()).map_err(failed("append to"))?;
+            self.dictionary = named;
+        }
         self.headers += 1;
-        self.stream
-            .write_all(&length.to_le_bytes())
-            .and_then(|()| self.stream.write_all(record))
-            .map_err(failed("append to"))
+        self.file.write_all(frame.as_bytes()).map_err(failed("append to"))
     }
 
     /// Ends the pack.
@@ -77,48 +78,42 @@ impl PackWriter {
     /// [`RunError::Io`] where the device is full or fails.
     pub fn finish(self) -> Result<(NamedTempFile, PackInfo), RunError> {
         let headers = self.headers;
-        let file = self.stream.finish().and_then(|buffered| Ok(buffered.into_inner()?));
+        let file = self.file.into_inner().map_err(io::IntoInnerError::into_error);
         let mut file = file.map_err(failed("append to"))?;
         let (bytes, crc32) = sum(file.as_file_mut())?;
         Ok((file, PackInfo { headers, bytes, crc32 }))
     }
 }
 
-/// Gives the headers of a pack, in the order in which they were pushed, under another number of
-/// their archive.
+/// Appends the headers of a pack to a store, under another number of their archive, and gives each with its
+/// place.
 ///
 /// # Errors
 /// [`RunError::Invalid`] where the file is not the one that the catalogue tells of: nothing was
 /// given then.
-pub fn read(
+pub fn unpack(
     mut file: File,
     told: &PackInfo,
     archive: u32,
-    mut take: impl FnMut(Record) -> Result<(), RunError>,
+    store: &HeaderStore,
+    mut take: impl FnMut(Head, HeaderPlace) -> Result<(), RunError>,
 ) -> Result<(), RunError> {
     let (bytes, crc32) = sum(&mut file)?;
     if (bytes, crc32) != (told.bytes, told.crc32) {
         return Err(damaged(told, bytes, crc32));
     }
     file.rewind().map_err(failed("read"))?;
-    let stream = zstd::stream::read::Decoder::new(file).map_err(failed("read"))?;
-    let mut stream = BufReader::new(stream);
-    for _ in 0..told.headers {
-        let mut length = [0; 4];
-        stream.read_exact(&mut length).map_err(failed("read"))?;
-        let length = u32::from_le_bytes(length).min(RECORD_BYTES_MAX);
-        let mut record = vec![0; length as usize];
-        stream.read_exact(&mut record).map_err(failed("read"))?;
-        take(renumbered(Record::from_bytes(Bytes::from(record))?, archive))?;
+    let mut frames = BufReader::with_capacity(BUFFER_BYTES, file);
+    let mut learnt = Learnt::default();
+    while let Some(mut frame) = Frame::read(&mut frames).map_err(foreign)? {
+        if frame.is_dictionary() {
+            store.learn(&frame, &mut learnt)?;
+            continue;
+        }
+        frame.edit_head(|head| renumber(head, archive));
+        take(Head::of(frame.head())?, store.append_frame(&frame, &learnt)?)?;
     }
     Ok(())
-}
-
-fn renumbered(record: Record, archive: u32) -> Record {
-    match record {
-        Record::Header(header, origin) => Record::Header(header, Origin { archive, ..origin }),
-        image @ Record::Image(_) => image,
-    }
 }
 
 fn sum(file: &mut File) -> Result<(u64, u32), RunError> {
@@ -135,6 +130,15 @@ fn sum(file: &mut File) -> Result<(u64, u32), RunError> {
     }
 }
 
+/// A file with the told checksum that has no frames is of another release.
+fn foreign(error: io::Error) -> RunError {
+    if error.kind() != io::ErrorKind::InvalidData {
+        return failed("read")(error);
+    }
+    let detail = "expected frames of this release, got something else".to_owned();
+    RunError::Invalid { place: "a header pack".to_owned(), detail }
+}
+
 fn failed(action: &'static str) -> impl FnOnce(io::Error) -> RunError {
     RunError::io(action, "a header pack")
 }
@@ -149,22 +153,30 @@ fn damaged(told: &PackInfo, bytes: u64, crc32: u32) -> RunError {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use dcmjoin_model::SopInstanceUid;
 
+    use super::*;
+    use crate::record::Record;
+
     fn pack(uids: &[&str]) -> (NamedTempFile, PackInfo) {
+        let spill = tempfile::tempdir().unwrap();
+        let store = HeaderStore::create(spill.path()).unwrap();
         let mut writer = PackWriter::create(&std::env::temp_dir()).unwrap();
         for uid in uids {
             let record = Record::Image(SopInstanceUid::parse(uid).unwrap());
-            writer.push(&record.to_bytes().unwrap()).unwrap();
+            writer.push(&store, &record.append(&store).unwrap().1).unwrap();
         }
         writer.finish().unwrap()
     }
 
     fn read_back(file: File, told: &PackInfo) -> Result<Vec<String>, RunError> {
+        let spill = tempfile::tempdir().unwrap();
+        let store = HeaderStore::create(spill.path()).unwrap();
         let mut uids = Vec::new();
-        read(file, told, 7, |record| {
-            uids.push(record.uid().to_string());
+        unpack(file, told, 7, &store, |head, place| {
+            assert_eq!(head.origin.archive, 7);
+            assert_eq!(Head::read(&store, place)?, head);
+            uids.push(head.uid.to_string());
             Ok(())
         })
         .map(|()| uids)
@@ -174,6 +186,7 @@ mod tests {
     fn what_goes_in_comes_out_in_order() {
         for uids in [&["1.2", "2.25.1", "1.3"][..], &[]] {
             let (file, info) = pack(uids);
+            assert_eq!(info.headers, uids.len() as u64);
             assert_eq!(read_back(file.reopen().unwrap(), &info).unwrap(), uids);
         }
     }

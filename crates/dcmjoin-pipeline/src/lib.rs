@@ -4,6 +4,8 @@
 //! [`settle`] for what was found twice. A step is a plain function without loops over archives,
 //! retries or scheduling; [`local`] holds those, and [`staged`] drives the same for many workers.
 //!
+//! [`keep`] copies archives while they stream past.
+//!
 //! What a run says of itself: [`rows`] while it goes, [`report`] at its end.
 
 pub mod assemble;
@@ -12,6 +14,7 @@ pub mod catalog;
 pub mod config;
 pub mod error;
 pub mod header_pack;
+pub mod keep;
 pub mod layout;
 pub mod local;
 pub mod lock;
@@ -25,10 +28,11 @@ pub mod report;
 pub mod rows;
 pub mod scan;
 pub mod settle;
+pub mod shards;
 pub mod source;
 pub mod staged;
 
-pub use config::{IfExists, Limits, RunConfig, Strategy};
+pub use config::{IfExists, Limits, Publish, RunConfig, Strategy};
 pub use error::RunError;
 pub use layout::Layout;
 pub use progress::Progress;

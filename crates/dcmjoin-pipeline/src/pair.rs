@@ -5,7 +5,7 @@ use dcmjoin_index::{Fingerprint, HeaderStore, PairingIndex, Slot};
 use dcmjoin_model::SopInstanceUid;
 
 use crate::error::RunError;
-use crate::record::{Origin, Record};
+use crate::record::{Head, Origin, Record};
 
 /// The sealed headers of a run.
 #[derive(Debug)]
@@ -14,6 +14,8 @@ pub struct Headers {
     pub index: PairingIndex,
     /// Where they lie.
     pub store: HeaderStore,
+    /// Of all of them, whatever their order.
+    pub digest: u128,
 }
 
 /// A header that was found.
@@ -27,7 +29,30 @@ pub struct Paired {
     pub origin: Origin,
 }
 
+/// A header that was found, and not decoded.
+#[derive(Debug, Clone, Copy)]
+pub struct Known {
+    /// Its number in the index.
+    pub slot: Slot,
+    /// Where it came from.
+    pub origin: Origin,
+}
+
 impl Headers {
+    /// Returns what is known of the header of an instance, as [`Self::find`] does.
+    ///
+    /// # Errors
+    /// As [`Self::find`].
+    pub fn look(&self, uid: &SopInstanceUid) -> Result<Option<Known>, RunError> {
+        for slot in self.index.probe(Fingerprint::of(uid))? {
+            let head = Head::read(&self.store, self.index.place(slot)?)?;
+            if head.uid == *uid {
+                return Ok(Some(Known { slot, origin: head.origin }));
+            }
+        }
+        Ok(None)
+    }
+
     /// Returns the header of an instance, or `None` where it has none. The fingerprint leads to
     /// candidates, the UIDs decide.
     ///

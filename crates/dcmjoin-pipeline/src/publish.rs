@@ -13,7 +13,7 @@ use crate::layout::Layout;
 use crate::rows::PublishedRow;
 
 /// Writes instances.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Publisher {
     /// The output.
     pub root: Root,
@@ -35,7 +35,7 @@ pub enum Published {
 }
 
 /// The whole of an object is compared in pieces of this size, in bytes.
-const COMPARE_BYTES: u64 = 8 << 20;
+pub(crate) const COMPARE_BYTES: u64 = 8 << 20;
 
 /// The largest object that is written in one request, in bytes: a part more costs as much as an
 /// object more, and a request that fails is sent again as a whole.

@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use dcmjoin_formats::header::Header;
-use dcmjoin_index::{HeaderPlace, HeaderStore};
+use dcmjoin_index::{Frame, HeaderPlace, HeaderStore};
 use dcmjoin_model::{
     PixelDescription, Reason, Rejection, SopInstanceUid, TransferSyntax, Uid, Warnings,
 };
@@ -15,7 +15,7 @@ use crate::error::RunError;
 const BESIDE_BYTES: usize = 512;
 
 /// Where a half came from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Origin {
     /// The number of its archive on its side's list.
     pub archive: u32,
@@ -27,6 +27,19 @@ pub struct Origin {
     pub digest: u128,
 }
 
+/// Bytes of an origin in a record.
+const ORIGIN_BYTES: usize = 36;
+
+/// What stands before every record, in plain bytes: whose it is, and where it came from. Who asks no
+/// more need not decode the rest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Head {
+    /// The instance.
+    pub uid: SopInstanceUid,
+    /// Where the header came from; of an image's record it says nothing.
+    pub origin: Origin,
+}
+
 /// A record of the header store.
 #[derive(Debug, Clone)]
 pub enum Record {
@@ -36,50 +49,88 @@ pub enum Record {
     Image(SopInstanceUid),
 }
 
-/// The stored form: borrows what it can, so that nothing is copied on the way to the compressor.
+/// What stands after the head: borrows what it can, so that nothing is copied on the way to the
+/// compressor.
 #[derive(Serialize, Deserialize)]
-#[expect(clippy::large_enum_variant, reason = "one lives at a time, on the stack")]
-enum Stored<'a> {
-    Header {
-        uid: Uid,
-        sop_class: Uid,
-        study: Option<Uid>,
-        series: Option<Uid>,
-        transfer_syntax: Option<TransferSyntax>,
-        pixels: PixelDescription,
-        inline_pixels: Option<&'a [u8]>,
-        float_pixels: bool,
-        #[serde(serialize_with = "at_once")]
-        data_set: &'a [u8],
-        pixel_data_at: u64,
-        warnings: Warnings,
-        origin: Origin,
-    },
-    Image(Uid),
+struct Stored<'a> {
+    sop_class: Uid,
+    study: Option<Uid>,
+    series: Option<Uid>,
+    transfer_syntax: Option<TransferSyntax>,
+    pixels: PixelDescription,
+    inline_pixels: Option<&'a [u8]>,
+    float_pixels: bool,
+    #[serde(serialize_with = "at_once")]
+    data_set: &'a [u8],
+    pixel_data_at: u64,
+    warnings: Warnings,
+}
+
+impl Head {
+    /// Returns the head of its bytes.
+    ///
+    /// # Errors
+    /// [`RunError::Internal`] where the bytes are none.
+    pub fn of(bytes: &[u8]) -> Result<Self, RunError> {
+        let broken = || RunError::Internal("a record's head is broken".to_owned());
+        let (origin, uid) = bytes.split_at_checked(ORIGIN_BYTES).ok_or_else(broken)?;
+        let uid = str::from_utf8(uid).ok().and_then(|uid| Uid::parse(uid).ok());
+        let number = |from: usize, to: usize| {
+            origin[from..to].iter().rev().fold(0, |sum, &byte| sum << 8 | u128::from(byte))
+        };
+        let origin = Origin {
+            archive: number(0, 4) as u32,
+            offset: number(4, 12) as u64,
+            length: number(12, 20) as u64,
+            digest: number(20, ORIGIN_BYTES),
+        };
+        Ok(Self { uid: uid.ok_or_else(broken)?, origin })
+    }
+
+    /// Reads the head of a record of a store.
+    ///
+    /// # Errors
+    /// [`RunError::Index`] where the store cannot be read or is damaged.
+    pub fn read(store: &HeaderStore, place: HeaderPlace) -> Result<Self, RunError> {
+        Self::of(&store.read_head(place)?)
+    }
+
+    fn bytes(uid: &Uid, origin: Origin) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(ORIGIN_BYTES + uid.as_str().len());
+        bytes.extend_from_slice(&origin.archive.to_le_bytes());
+        bytes.extend_from_slice(&origin.offset.to_le_bytes());
+        bytes.extend_from_slice(&origin.length.to_le_bytes());
+        bytes.extend_from_slice(&origin.digest.to_le_bytes());
+        bytes.extend_from_slice(uid.as_str().as_bytes());
+        bytes
+    }
+}
+
+/// Gives a record's archive another number.
+pub fn renumber(head: &mut [u8], archive: u32) {
+    if let Some(number) = head.first_chunk_mut() {
+        *number = archive.to_le_bytes();
+    }
 }
 
 impl Record {
-    /// Appends the record to a store.
+    /// Appends the record to a store; returns its place, and how it lies there.
     ///
     /// # Errors
     /// [`RunError::Index`] where the store cannot be written.
-    pub fn append(&self, store: &HeaderStore) -> Result<HeaderPlace, RunError> {
-        Ok(store.append(&self.to_bytes()?)?)
-    }
-
-    /// Returns the record as the store and header packs hold it.
-    ///
-    /// # Errors
-    /// [`RunError::Internal`]: a bug.
-    pub fn to_bytes(&self) -> Result<Vec<u8>, RunError> {
-        let bytes = match self {
-            Self::Image(uid) => postcard::to_allocvec(&Stored::Image(uid.clone())),
+    pub fn append(&self, store: &HeaderStore) -> Result<(HeaderPlace, Frame), RunError> {
+        match self {
+            Self::Image(uid) => {
+                let origin = Origin { archive: 0, offset: 0, length: 0, digest: 0 };
+                Ok(store.append(&Head::bytes(uid, origin), &[])?)
+            }
             Self::Header(header, origin) => {
                 let room = Vec::with_capacity(header.data_set.len() + BESIDE_BYTES);
-                postcard::to_extend(&stored(header, *origin), room)
+                let body = postcard::to_extend(&stored(header), room)
+                    .map_err(|error| RunError::Internal(format!("encode a record: {error}")))?;
+                Ok(store.append(&Head::bytes(&header.uid, *origin), &body)?)
             }
-        };
-        bytes.map_err(|error| RunError::Internal(format!("encode a record: {error}")))
+        }
     }
 
     /// Reads a record back.
@@ -87,58 +138,31 @@ impl Record {
     /// # Errors
     /// [`RunError::Index`] where the store cannot be read or is damaged.
     pub fn read(store: &HeaderStore, place: HeaderPlace) -> Result<Self, RunError> {
-        Self::from_bytes(Bytes::from(store.read(place)?))
+        let (head, body) = store.read(place)?;
+        Self::of(Head::of(&head)?, Bytes::from(body))
     }
 
-    /// Returns the record of its bytes.
-    ///
-    /// # Errors
-    /// [`RunError::Internal`] where they are none.
     #[expect(clippy::needless_pass_by_value, reason = "the record holds slices of the bytes")]
-    pub fn from_bytes(bytes: Bytes) -> Result<Self, RunError> {
-        let stored = postcard::from_bytes(&bytes)
-            .map_err(|error| RunError::Internal(format!("decode a record: {error}")))?;
-        Ok(match stored {
-            Stored::Image(uid) => Self::Image(uid),
-            Stored::Header {
-                uid,
-                sop_class,
-                study,
-                series,
-                transfer_syntax,
-                pixels,
-                inline_pixels,
-                float_pixels,
-                data_set,
-                pixel_data_at,
-                warnings,
-                origin,
-            } => {
-                let header = Header {
-                    uid,
-                    sop_class,
-                    study,
-                    series,
-                    transfer_syntax,
-                    pixels,
-                    inline_pixels: inline_pixels.map(|slice| bytes.slice_ref(slice)),
-                    float_pixels,
-                    data_set: bytes.slice_ref(data_set),
-                    pixel_data_at: usize::try_from(pixel_data_at).unwrap_or(usize::MAX),
-                    warnings,
-                };
-                Self::Header(Box::new(header), origin)
-            }
-        })
-    }
-
-    /// Returns the UID, whichever record it is.
-    #[must_use]
-    pub fn uid(&self) -> &SopInstanceUid {
-        match self {
-            Self::Header(header, _) => &header.uid,
-            Self::Image(uid) => uid,
+    fn of(Head { uid, origin }: Head, bytes: Bytes) -> Result<Self, RunError> {
+        if bytes.is_empty() {
+            return Ok(Self::Image(uid));
         }
+        let stored: Stored<'_> = postcard::from_bytes(&bytes)
+            .map_err(|error| RunError::Internal(format!("decode a record: {error}")))?;
+        let header = Header {
+            uid,
+            sop_class: stored.sop_class,
+            study: stored.study,
+            series: stored.series,
+            transfer_syntax: stored.transfer_syntax,
+            pixels: stored.pixels,
+            inline_pixels: stored.inline_pixels.map(|slice| bytes.slice_ref(slice)),
+            float_pixels: stored.float_pixels,
+            data_set: bytes.slice_ref(stored.data_set),
+            pixel_data_at: usize::try_from(stored.pixel_data_at).unwrap_or(usize::MAX),
+            warnings: stored.warnings,
+        };
+        Ok(Self::Header(Box::new(header), origin))
     }
 }
 
@@ -147,9 +171,8 @@ fn at_once<S: Serializer>(bytes: &&[u8], serializer: S) -> Result<S::Ok, S::Erro
     serializer.serialize_bytes(bytes)
 }
 
-fn stored(header: &Header, origin: Origin) -> Stored<'_> {
-    Stored::Header {
-        uid: header.uid.clone(),
+fn stored(header: &Header) -> Stored<'_> {
+    Stored {
         sop_class: header.sop_class.clone(),
         study: header.study.clone(),
         series: header.series.clone(),
@@ -160,7 +183,6 @@ fn stored(header: &Header, origin: Origin) -> Stored<'_> {
         data_set: &header.data_set,
         pixel_data_at: header.pixel_data_at as u64,
         warnings: header.warnings.clone(),
-        origin,
     }
 }
 
@@ -174,4 +196,22 @@ pub fn same_uid(name: &SopInstanceUid, header: &Header) -> Result<(), Rejection>
     }
     let detail = "expected the UID of the member's name in (0008,0018), got another one";
     Err(Rejection::new(Reason::UidMismatch, detail))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_head_is_its_bytes() {
+        let uid = Uid::parse("2.25.1").unwrap();
+        let origin = Origin { archive: 1, offset: 1 << 40, length: u64::MAX, digest: u128::MAX };
+        let mut bytes = Head::bytes(&uid, origin);
+        renumber(&mut bytes, 0x0102_0304);
+        let head = Head { uid, origin: Origin { archive: 0x0102_0304, ..origin } };
+        assert_eq!(Head::of(&bytes).unwrap(), head);
+        for cut in [0, 3, ORIGIN_BYTES] {
+            assert!(Head::of(&bytes[..cut]).is_err(), "{cut}");
+        }
+    }
 }

@@ -141,6 +141,8 @@ pub struct Settings {
     pub output: String,
     /// The key template.
     pub layout: String,
+    /// In which form instances are published; shards with their size in bytes.
+    pub publish: crate::config::Publish,
     /// The rule for objects that stand already.
     pub if_exists: crate::config::IfExists,
     /// How many instances were asked for; all where it is absent.
@@ -186,6 +188,7 @@ impl Settings {
             images: texts(&config.images),
             output: config.output.to_string(),
             layout: config.layout.to_string(),
+            publish: config.publish,
             if_exists: config.if_exists,
             only: config.only.as_ref().map(std::collections::HashSet::len),
             strict_values: config.strict_values,

@@ -129,26 +129,47 @@ pub struct ConflictRow {
     pub dropped: Vec<Lies>,
 }
 
-/// A line of `published.jsonl`: an object that readers may trust.
+/// A line of `published.jsonl`: a file that readers may trust, an object of its own or in a shard.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PublishedRow {
-    /// The key below the output.
+    /// The key of the object below the output.
     pub key: String,
-    /// The size in bytes.
+    /// Its first byte in a shard.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub offset: Option<u64>,
+    /// Its size in bytes.
     pub bytes: u64,
-    /// CRC-32 (IEEE) of the whole object, eight hexadecimal digits.
+    /// CRC-32 (IEEE) of it, eight hexadecimal digits.
     pub crc32: String,
+    /// The instance, where it lies in a shard.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub uid: Option<SopInstanceUid>,
+}
+
+/// A file in a shard whose instance is listed elsewhere, by the image that it was made of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CopyRow {
+    /// The number of the image's archive, and its first byte there.
+    pub image: (u32, u64),
+    /// The file.
+    pub file: PublishedRow,
 }
 
 impl PublishedRow {
     /// Returns the row of an object.
     #[must_use]
     pub fn new(key: String, segments: &[Bytes]) -> Self {
-        let mut crc = crc32fast::Hasher::new();
-        segments.iter().for_each(|segment| crc.update(segment));
-        let bytes = segments.iter().map(|segment| segment.len() as u64).sum();
-        Self { key, bytes, crc32: format!("{:08x}", crc.finalize()) }
+        let (bytes, crc32) = bytes_and_crc32(segments);
+        Self { key, offset: None, bytes, crc32: format!("{crc32:08x}"), uid: None }
     }
+}
+
+/// Returns the size and the CRC-32 (IEEE) of a file.
+#[must_use]
+pub fn bytes_and_crc32(segments: &[Bytes]) -> (u64, u32) {
+    let mut crc = crc32fast::Hasher::new();
+    segments.iter().for_each(|segment| crc.update(segment));
+    (segments.iter().map(|segment| segment.len() as u64).sum(), crc.finalize())
 }
 
 /// A file of rows that was uploaded: what the commit marker covers.
@@ -197,6 +218,23 @@ impl Rows {
         line.push(b'\n');
         let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
         file.write_all(&line).map_err(spool("append to"))
+    }
+
+    /// Reads the rows in the order in which they were added.
+    ///
+    /// # Errors
+    /// [`RunError::Io`] where the device fails, and what `of` returns.
+    pub fn each<R: DeserializeOwned>(
+        &self,
+        mut of: impl FnMut(R) -> Result<(), RunError>,
+    ) -> Result<(), RunError> {
+        let Some(file) = &self.file else { return Ok(()) };
+        let mut buffered = file.lock().unwrap_or_else(PoisonError::into_inner);
+        buffered.rewind().map_err(spool("rewind"))?;
+        for line in BufReader::new(buffered.get_mut()).split(b'\n') {
+            of(serde_json::from_slice(&line.map_err(spool("read"))?).map_err(internal)?)?;
+        }
+        Ok(())
     }
 
     /// Ends the spool: each row becomes what `edit` makes of it, or goes.
@@ -300,6 +338,8 @@ pub struct Superseded {
     pub rejected: HashMap<SopInstanceUid, Option<RejectedRow>>,
     /// Published objects, by key.
     pub published: HashMap<String, PublishedRow>,
+    /// Files in shards, by instance; `None` where there is none after all.
+    pub packed: HashMap<SopInstanceUid, Option<PublishedRow>>,
 }
 
 impl Superseded {
@@ -315,8 +355,11 @@ impl Superseded {
 
     /// Returns what stands for a published object.
     #[must_use]
-    pub fn published(&self, row: PublishedRow) -> PublishedRow {
-        self.published.get(&row.key).cloned().unwrap_or(row)
+    pub fn published(&self, row: PublishedRow) -> Option<PublishedRow> {
+        match &row.uid {
+            Some(uid) => self.packed.get(uid).cloned().unwrap_or(Some(row)),
+            None => Some(self.published.get(&row.key).cloned().unwrap_or(row)),
+        }
     }
 }
 

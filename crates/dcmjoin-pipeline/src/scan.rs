@@ -375,7 +375,7 @@ mod tests {
         let object = root.list().await.unwrap().remove(0);
         let members = Members::new(1 << 20, dir.path());
         let (ranges, pieces) = (Budget::new(3 << 20), Budget::new(3 << 20));
-        let reading = Reading { ranges, pieces, range_bytes, ratio_max: 10 };
+        let reading = Reading { ranges, pieces, range_bytes, ratio_max: 10, keep: None };
         let limits = TarLimits::default();
         let scan = Scan {
             half: Half::Image,

@@ -14,6 +14,7 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio_util::io::StreamReader;
 
 use crate::budget::{Budget, paid};
+use crate::keep::Keep;
 
 /// Ranges of one archive that are read or held ahead of the parser, the current one included.
 pub const RANGES_AHEAD: usize = 2;
@@ -45,6 +46,8 @@ pub struct Reading {
     pub range_bytes: u64,
     /// The largest ratio of plain to compressed bytes.
     pub ratio_max: u64,
+    /// Where archives are copied to while they stream past.
+    pub keep: Option<Keep>,
 }
 
 /// An archive's plain bytes, in order.
@@ -61,7 +64,11 @@ impl Reading {
     /// # Errors
     /// [`SourceError::Store`] where the first range cannot be read.
     pub async fn open(&self, archive: &Object) -> Result<Plain, SourceError> {
-        let mut ranges = Box::pin(self.ranges(archive));
+        let ranges = self.ranges(archive).boxed();
+        let mut ranges = match &self.keep {
+            Some(keep) => keep.tee(archive, ranges),
+            None => ranges,
+        };
         let first = ranges.next().await.unwrap_or(Ok(Bytes::new())).map_err(SourceError::Store)?;
         let compression = Compression::of(&first);
         let ranges = futures::stream::once(async { Ok(first) }).chain(ranges);

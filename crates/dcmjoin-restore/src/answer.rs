@@ -66,7 +66,8 @@ impl Answer {
                 | "ThrottlingException"
                 | "Throttling"
                 | "RequestLimitExceeded"
-                | "TooManyRequests",
+                | "TooManyRequests"
+                | "TooManyRequestsException",
             )
             | (429, _) => Self::Throttled,
             (_, "ExpiredToken" | "ExpiredTokenException" | "TokenRefreshRequired") => {

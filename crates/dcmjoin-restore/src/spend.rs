@@ -70,6 +70,12 @@ impl SpendMeter {
         Self { budget, ..Self::default() }
     }
 
+    /// Returns the budget.
+    #[must_use]
+    pub fn budget(&self) -> Option<Usd> {
+        self.budget
+    }
+
     /// Changes the budget; one below what is spent refuses all that comes.
     pub fn set_budget(&mut self, budget: Option<Usd>) {
         self.budget = budget;
@@ -103,6 +109,13 @@ impl SpendMeter {
     #[expect(clippy::needless_pass_by_value, reason = "a reservation is used up")]
     pub fn release(&mut self, reservation: Reservation) {
         self.reserved = self.reserved.less(reservation.amount);
+    }
+
+    /// Takes back what was charged for something that turned out not to cost it.
+    pub fn take_back(&mut self, purpose: Purpose, amount: Usd) {
+        if let Some(spent) = self.spent.get_mut(&purpose) {
+            *spent = spent.less(amount);
+        }
     }
 
     /// Returns what is spent.
@@ -152,6 +165,18 @@ mod tests {
         meter.release(second);
         assert_eq!(meter.left(), Some(usd(6.0)));
         assert_eq!(meter.by_purpose()[&Purpose::Retrieval], usd(4.0));
+    }
+
+    #[test]
+    fn what_is_taken_back_may_be_spent_again() {
+        let mut meter = SpendMeter::new(Some(usd(10.0)));
+        let reservation = meter.reserve(Purpose::Copies, usd(9.0)).unwrap();
+        meter.charge(reservation, usd(9.0));
+        meter.take_back(Purpose::Copies, usd(4.0));
+        meter.take_back(Purpose::Kms, usd(1.0));
+        assert_eq!((meter.spent(), meter.left()), (usd(5.0), Some(usd(5.0))));
+        meter.take_back(Purpose::Copies, usd(6.0));
+        assert_eq!(meter.spent(), Usd::ZERO, "no more than was spent");
     }
 
     #[test]

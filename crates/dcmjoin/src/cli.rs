@@ -9,9 +9,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use dcmjoin_catalog::State;
 use dcmjoin_model::Half;
 use dcmjoin_objects::Location;
+use dcmjoin_pipeline::config::SHARD_BYTES;
 use dcmjoin_pipeline::config::Source;
 use dcmjoin_pipeline::local::Shard;
-use dcmjoin_pipeline::{IfExists, Layout, RunConfig, Strategy};
+use dcmjoin_pipeline::{IfExists, Layout, Publish, RunConfig, Strategy};
 use tracing::level_filters::LevelFilter;
 
 pub(crate) use plan::PlanArgs;
@@ -180,6 +181,8 @@ pub(crate) struct RunArgs {
     /// Key of an instance, of {uid}, {study}, {series} and {hash} (four digits, spreads prefixes)
     #[arg(long, value_name = "TEMPLATE", default_value_t)]
     pub(crate) layout: Layout,
+    #[command(flatten)]
+    pub(crate) form: Form,
     /// What to do where an object stands already
     #[arg(long, value_name = "RULE", value_enum, default_value_t)]
     pub(crate) if_exists: IfExistsArg,
@@ -197,6 +200,39 @@ pub(crate) struct RunArgs {
     pub(crate) strict_values: bool,
     #[command(flatten)]
     pub(crate) resources: Resources,
+}
+
+/// In which form to publish instances.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PublishArg {
+    /// An object each, `.dcm`
+    #[default]
+    Instances,
+    /// One after the other in tars, as training jobs read them
+    Shards,
+}
+
+/// 1 TiB: a store takes objects of 5.
+const SHARD_MIB_MAX: u64 = 1 << 20;
+
+/// The form of an output.
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct Form {
+    /// In which form to publish instances
+    #[arg(long, value_name = "FORM", value_enum, default_value_t)]
+    publish: PublishArg,
+    /// Size of a shard, in MiB
+    #[arg(long, value_name = "MIB", default_value_t = SHARD_BYTES >> 20, value_parser = clap::value_parser!(u64).range(1..=SHARD_MIB_MAX))]
+    shard_size: u64,
+}
+
+impl Form {
+    pub(crate) fn publish(self) -> Publish {
+        match self.publish {
+            PublishArg::Instances => Publish::Instances,
+            PublishArg::Shards => Publish::Shards(self.shard_size << 20),
+        }
+    }
 }
 
 /// What to do where an object stands already.
@@ -392,7 +428,8 @@ pub(crate) struct CompletionsArgs {
 
 #[cfg(feature = "cloud")]
 pub(crate) use campaign::{
-    CampaignArgs, CampaignCommand, CreateArgs, LedgerArgs, OrchestrateArgs, RehearseArgs,
+    CampaignArgs, CampaignCommand, CreateArgs, LedgerArgs, OrchestrateArgs, OrchestratorArgs,
+    RehearseArgs,
 };
 
 /// Campaigns and their rehearsal.

@@ -48,6 +48,8 @@ fn against_peers(bench: &Bench<'_>, name: &'static str, book: &mut Book) -> Resu
         let out = bench.fresh()?;
         let row = join(bench, &data, &out, None, &["--dry-run"])?;
         book.add(name, "dry-run", repeat, row);
+        let row = join(bench, &data, &bench.fresh()?, None, &["--publish", "shards"])?;
+        book.add(name, "shards", repeat, row);
         book.add(name, "cat", repeat, cat(&data, &bench.fresh()?)?);
         for (variant, syncs) in [("plain", false), ("plain-synced", true)] {
             let out = bench.fresh()?;

@@ -16,8 +16,8 @@ use crate::steps::check;
 
 const INSTANCES: u64 = 2_000;
 /// Few archives, so that each is 64 MiB and more.
-const REQUEST_INSTANCES: u64 = 8_000;
-const REQUEST_ARCHIVES: &[&str] = &["--metadata-archives=1", "--image-archives=3"];
+const REQUEST_INSTANCES: u64 = 40_000;
+const REQUEST_ARCHIVES: &[&str] = &["--metadata-archives=1", "--image-archives=2"];
 /// What rclone is given, so that it does nothing but copy: no check, no copy within the server.
 const RCLONE: &[&str] = &[
     "copy",

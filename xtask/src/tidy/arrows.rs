@@ -46,6 +46,7 @@ const ARROWS: &[(&str, Knows)] = &[
         "dcmjoin-campaign",
         Knows::These(&[
             "dcmjoin-model",
+            "dcmjoin-ledger",
             "dcmjoin-manifest",
             "dcmjoin-restore",
             "dcmjoin-objects",

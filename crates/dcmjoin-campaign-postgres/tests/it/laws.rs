@@ -4,8 +4,10 @@ use std::sync::Barrier;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use dcmjoin_campaign::Error;
+use dcmjoin_campaign::job::Job;
 use dcmjoin_campaign::ledger::{Change, LEASE_SECS, Ledger, Mode, Select};
 use dcmjoin_model::Half;
+use dcmjoin_restore::class::Tier;
 use dcmjoin_restore::moment::Moment;
 use dcmjoin_restore::money::Usd;
 use dcmjoin_restore::spend::Purpose;
@@ -93,7 +95,9 @@ fn what_is_committed_is_read_back() {
         let aside = spend.reserve(Purpose::Requests, cents).unwrap();
         spend.charge(aside, cents);
         let counts = [("duplicate", 2), ("stale", 1)];
-        let change = Change { archives: &rows, spend: Some(&spend), counts: &counts };
+        let spend_now = Some(&spend);
+        let change =
+            Change { archives: &rows, spend: spend_now, counts: &counts, ..Change::default() };
         ledger.commit(lease, &change).unwrap();
         ledger.commit(lease, &Change { counts: &[("duplicate", 3)], ..Change::default() }).unwrap();
 
@@ -121,6 +125,54 @@ fn a_budget_is_set_beside_what_is_spent() {
         let budget = Usd::from_dollars(3.0);
         ledger.set_budget(budget).unwrap();
         assert_eq!(ledger.standing().unwrap().spend.left(), budget);
+    });
+}
+
+#[test]
+fn a_budget_outlasts_what_an_orchestrator_writes() {
+    on_each(|shelf| {
+        let ledger = campaign(&*shelf.shelf, "a", 1);
+        let lease = ledger.take("me").unwrap();
+        let mut spend = ledger.standing().unwrap().spend;
+        let cent = Usd::from_dollars(0.01).unwrap();
+        for budget in [Usd::from_dollars(3.0), None, Usd::from_dollars(0.5)] {
+            shelf.shelf.open("a").unwrap().set_budget(budget).unwrap();
+            let aside = spend.reserve(Purpose::Copies, cent).unwrap();
+            spend.charge(aside, cent);
+            ledger.commit(lease, &Change { spend: Some(&spend), ..Change::default() }).unwrap();
+            let standing = ledger.standing().unwrap().spend;
+            assert_eq!((ledger.budget().unwrap(), standing.budget()), (budget, budget));
+            assert_eq!(standing.spent(), spend.spent());
+        }
+    });
+}
+
+#[test]
+fn jobs_are_kept_until_they_end() {
+    on_each(|shelf| {
+        let ledger = campaign(&*shelf.shelf, "a", 1);
+        let lease = ledger.take("me").unwrap();
+        let job = |token: &str, id: Option<&str>| Job {
+            token: token.into(),
+            id: id.map(str::to_owned),
+            tier: Tier::Bulk,
+            days: Some(2),
+            versions: false,
+            manifest: "jobs/1.csv".into(),
+            tag: "tag".into(),
+            begun: NOW,
+            costs: vec![(Purpose::Requests, Usd::from_dollars(0.25).unwrap())],
+            keys: vec![(1, 1), (2, 7)],
+        };
+        let both = [job("a", None), job("b", None)];
+        ledger.commit(lease, &Change { jobs: &both, ..Change::default() }).unwrap();
+        assert_eq!(ledger.jobs().unwrap(), both);
+        let named = [job("b", Some("id"))];
+        let change = Change { jobs: &named, ended: &["a"], ..Change::default() };
+        ledger.commit(lease, &change).unwrap();
+        assert_eq!(shelf.shelf.open("a").unwrap().jobs().unwrap(), named);
+        let other = campaign(&*shelf.shelf, "b", 1);
+        assert_eq!(other.jobs().unwrap(), []);
     });
 }
 

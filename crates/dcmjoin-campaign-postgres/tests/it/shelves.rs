@@ -48,6 +48,7 @@ pub(crate) fn on_each(law: impl Fn(&Kept)) {
 pub(crate) fn spec() -> Spec {
     Spec {
         batch: None,
+        keep: None,
         metadata: vec!["s3://archive/metadata/".into()],
         images: vec!["s3://archive/images/".into()],
         output: "s3://output/out".into(),

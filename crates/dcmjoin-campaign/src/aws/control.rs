@@ -3,8 +3,8 @@
 
 use std::collections::VecDeque;
 
+use dcmjoin_manifest::entry::url_decoded;
 use dcmjoin_restore::answer::Answer;
-use percent_encoding::percent_decode_str;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -81,12 +81,22 @@ impl Aws {
         }
     }
 
-    /// Makes a job; returns its id.
-    pub(crate) async fn create_job(&self, job: &Job<'_>) -> Result<String, Error> {
+    /// Makes a job; returns its id, or the code of what S3 refuses it for. After an error it may
+    /// have been made all the same.
+    pub(crate) async fn create_job(&self, job: &Job<'_>) -> Result<Result<String, String>, Error> {
         let reply = self.control(job.account, "POST", "", &[], job.xml().into_bytes()).await?;
+        let code = listing::code(&reply.body);
         match quick_xml::de::from_str::<Created>(&reply.body) {
-            Ok(created) if reply.status == 200 => Ok(created.job_id),
-            _ => Err(service("create a batch job", &listing::code(&reply.body))),
+            Ok(created) if reply.status == 200 => Ok(Ok(created.job_id)),
+            _ => match Answer::of(reply.status, &code) {
+                Answer::Accepted
+                | Answer::AlreadyRestored
+                | Answer::Throttled
+                | Answer::ServerError
+                | Answer::Lost
+                | Answer::CredentialsExpired => Err(service("create a batch job", &code)),
+                _ => Ok(Err(code)),
+            },
         }
     }
 
@@ -248,7 +258,7 @@ impl Report<'_> {
 fn row(line: &str) -> Option<(Place, Answer)> {
     let mut fields = line.split(',').map(|field| field.trim().trim_matches('"'));
     let mut field = || fields.next();
-    let (bucket, key, version) = (field()?, field()?.replace('+', " "), field()?);
+    let (bucket, key, version) = (field()?, url_decoded(field()?).ok()?, field()?);
     let word = field()?;
     let (first, second) = (field()?, field()?);
     let (status, code) = match first.parse::<u16>() {
@@ -265,7 +275,6 @@ fn row(line: &str) -> Option<(Place, Answer)> {
             answer => answer,
         },
     };
-    let key = percent_decode_str(&key).decode_utf8().ok()?.into_owned();
     let version = Some(version).filter(|version| !version.is_empty()).map(str::to_owned);
     Some((Place { bucket: bucket.to_owned(), key, version }, answer))
 }

@@ -62,7 +62,8 @@ impl Orchestrator {
         let rows: Vec<_> =
             due.iter().map(|(archive, _)| (archive.clone(), wake(archive))).collect();
         let counts: Vec<_> = notes.into_iter().collect();
-        self.write(&Change { archives: &rows, spend: Some(&self.money.meter), counts: &counts })?;
+        let spend = Some(&self.money.meter);
+        self.write(&Change { archives: &rows, spend, counts: &counts, ..Change::default() })?;
         due.retain(|(_, effects)| !effects.is_empty());
         Ok(due)
     }
@@ -71,10 +72,11 @@ impl Orchestrator {
     pub(super) fn count(&mut self, counts: &[(&'static str, u64)]) -> Result<(), Error> {
         self.money.count_calls(&self.world.aws);
         let counts: Vec<_> = counts.iter().copied().filter(|(_, number)| *number > 0).collect();
-        self.write(&Change { archives: &[], spend: Some(&self.money.meter), counts: &counts })
+        let spend = Some(&self.money.meter);
+        self.write(&Change { spend, counts: &counts, ..Change::default() })
     }
 
-    fn write(&self, change: &Change<'_>) -> Result<(), Error> {
+    pub(super) fn write(&self, change: &Change<'_>) -> Result<(), Error> {
         self.world.ledger.commit(self.lease, change)
     }
 

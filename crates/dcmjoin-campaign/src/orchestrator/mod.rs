@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use dcmjoin_pipeline::{Report, RunError};
 use dcmjoin_restore::moment::Moment;
 use dcmjoin_restore::rate::TokenBucket;
-use dcmjoin_restore::task::{Input, ScanResult, State};
+use dcmjoin_restore::task::{Effect, Input, ScanResult, State};
 use tokio::task::JoinHandle;
 
 use crate::aws::Aws;
@@ -181,7 +181,6 @@ impl Orchestrator {
     /// [`Error::Fenced`] where the campaign was taken over; [`Error::Journal`], [`Error::Service`].
     pub async fn run(mut self) -> Result<Outcome, Error> {
         let outcome = self.until_its_end().await;
-        let outcome = outcome.and_then(|outcome| self.leave_jobs().map(|()| outcome));
         if let (Err(_), Some(scan)) = (&outcome, self.scan.take()) {
             // Its result no longer counts, but it must not go on beside that of who comes next.
             self.world.scanner.stop();
@@ -229,8 +228,10 @@ impl Orchestrator {
         Ok(())
     }
 
-    /// Goes on with what was on its way when the last orchestrator ended.
+    /// Goes on with what was on its way when the last orchestrator ended. Calls that a job is to
+    /// answer are left to it.
     async fn recover(&mut self) -> Result<(), Error> {
+        let of_jobs = self.recover_jobs()?;
         let mut after = 0;
         loop {
             let page = self.world.ledger.page(Select::Open, after, PAGE)?;
@@ -239,10 +240,19 @@ impl Orchestrator {
             let (mut lost, mut due) = (Vec::new(), Vec::new());
             for archive in page {
                 if let State::Scanning { scan, .. } = archive.task.state {
-                    let input = Input::Scan { ticket: scan, result: ScanResult::Lost };
+                    let result = match self.world.scanner.outlives() {
+                        true => ScanResult::Stopped,
+                        false => ScanResult::Lost,
+                    };
+                    let input = Input::Scan { ticket: scan, result };
                     lost.push((archive, input));
                 } else {
-                    let effects = archive.task.resume(&self.setting(&archive));
+                    let mut effects = archive.task.resume(&self.setting(&archive));
+                    let answers = of_jobs.get(&archive.id);
+                    effects.retain(|effect| match effect {
+                        Effect::Request { ticket, .. } => answers != Some(ticket),
+                        _ => true,
+                    });
                     due.push((archive, effects));
                 }
             }
@@ -262,6 +272,8 @@ impl Orchestrator {
             self.end_scan().await?;
             return Ok(Some(Outcome::Stopped));
         }
+        // A person may have changed it.
+        self.money.meter.set_budget(self.world.ledger.budget()?);
         match self.world.ledger.mode()? {
             Mode::Active => Ok(None),
             Mode::Paused => {
@@ -270,7 +282,7 @@ impl Orchestrator {
             }
             Mode::Cancelled => {
                 self.end_scan().await?;
-                self.cancel_jobs().await;
+                self.cancel_jobs().await?;
                 self.cancel().await?;
                 Ok(Some(Outcome::Cancelled))
             }

@@ -17,6 +17,13 @@ const SCAN_MAX: usize = 20_000;
 /// it then.
 const SUSPECT_SCANS: u16 = 2;
 
+/// Returns how many may be read together with an archive, itself included: half as many each time
+/// that a runner went away with it, so that one that ends its runner is alone in the end, and kills
+/// that are nobody's fault cost little.
+fn together_max(archive: &Archive) -> usize {
+    (SCAN_MAX >> archive.task.counts.lost.min(15)).max(1)
+}
+
 /// States in which an archive waits for its copy.
 const WAITS: [&str; 4] = ["planned", "requested", "restoring", "expired"];
 
@@ -110,15 +117,17 @@ impl Orchestrator {
         let Some(wave) = waves.iter().find(ready).map(|wave| wave.wave) else { return Ok(()) };
         let mut chosen = Vec::new();
         let mut suspects = Vec::new();
-        let mut after = 0;
-        while chosen.len() < SCAN_MAX {
+        let (mut after, mut most) = (0, SCAN_MAX);
+        while chosen.len() < most {
             let page = self.world.ledger.page(Select::In(wave, "available"), after, PAGE)?;
             let Some(last) = page.last() else { break };
             after = last.id;
             let (alone, together): (Vec<_>, Vec<_>) =
                 page.into_iter().partition(|archive| archive.task.counts.scans >= SUSPECT_SCANS);
             suspects.extend(alone.into_iter().take(SCAN_MAX - suspects.len()));
-            chosen.extend(self.choose(together).await?);
+            most = together.iter().map(together_max).fold(most, usize::min);
+            let room = most.saturating_sub(chosen.len());
+            chosen.extend(self.choose(together.into_iter().take(room).collect()).await?);
         }
         for suspect in suspects {
             if chosen.is_empty() {

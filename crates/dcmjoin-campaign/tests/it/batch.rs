@@ -4,14 +4,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
+use dcmjoin_campaign::Sqlite;
 use dcmjoin_campaign::clockwork::{Clockwork, ScanEnd};
-use dcmjoin_campaign::ledger::Ledger as _;
+use dcmjoin_campaign::ledger::{Lease, Ledger as _};
 use dcmjoin_campaign::orchestrator::Outcome;
 use dcmjoin_campaign::spec::Batch;
 use dcmjoin_emulator::{Effect, Fault, Keys, Kind, Options, ReportColumns, Shape, Tier};
 use dcmjoin_restore::moment::Moment;
 use dcmjoin_restore::money::Usd;
 
+use crate::journal::Dies;
 use crate::scene::{IMAGES, Scene};
 
 const ROLE: &str = "arn:aws:iam::111122223333:role/restores";
@@ -99,7 +101,7 @@ async fn a_report_is_not_taken_for_a_copy() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_orchestrator_that_ends_leaves_no_key_behind() {
+async fn an_orchestrator_that_goes_on_takes_up_the_jobs_of_the_one_before() {
     let scene = scene(Options::default());
     let ledger = Arc::new(scene.create().await);
     let mut world = scene.world(ledger.clone());
@@ -111,6 +113,39 @@ async fn an_orchestrator_that_ends_leaves_no_key_behind() {
     let report = crate::scene::report(scene.run(ledger.clone()).await.unwrap());
     let standing = scene.check(&report, &ledger.standing().unwrap());
     assert!(standing.failures.is_empty(), "{:?}", standing.failures);
+    assert_eq!(scene.emulator.ledger().batch_jobs, standing.waves.len() as u64, "a job a wave");
+    assert_eq!(restores(&scene), 0, "no key was asked for by itself");
+    assert_eq!(ledger.jobs().unwrap(), []);
+}
+
+/// Each key is asked for once, by a job or, where the writes part it from its job, by itself.
+async fn a_job_survives_a_death_at(at: usize, after: bool) -> bool {
+    let scene = scene(Options::default());
+    let inner = scene.create().await;
+    let dying = Arc::new(Dies::at(inner, at, after));
+    if let Ok(Outcome::Done(_)) = scene.run(dying).await {
+        return false;
+    }
+    let ledger = Arc::new(Sqlite::open(&scene.file()).unwrap());
+    ledger.release(Lease { epoch: 1 }).unwrap();
+    let report = crate::scene::report(scene.run(ledger.clone()).await.unwrap());
+    let standing = scene.check(&report, &ledger.standing().unwrap());
+    assert!(standing.failures.is_empty(), "write {at}: {:?}", standing.failures);
+    let made = scene.emulator.ledger();
+    assert_eq!(made.retrieved(Tier::Bulk).requests, u64::from(IMAGES) + 1, "write {at}");
+    assert!(made.batch_jobs <= standing.waves.len() as u64, "write {at}: a job was made twice");
+    assert_eq!(ledger.jobs().unwrap(), [], "write {at}");
+    true
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_orchestrator_may_die_at_any_write_about_jobs() {
+    // Those of the first turns, when jobs are made, and some of when they are looked at.
+    for (at, after) in
+        [(0, true), (1, false), (1, true), (2, false), (3, true), (5, false), (9, true)]
+    {
+        assert!(a_job_survives_a_death_at(at, after).await, "only {at} writes");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -125,4 +160,27 @@ async fn a_budget_stops_the_keys_of_a_job() {
     ledger.set_mode(dcmjoin_campaign::ledger::Mode::Active, None).unwrap();
     let report = crate::scene::report(scene.run(ledger.clone()).await.unwrap());
     scene.check(&report, &ledger.standing().unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_whose_making_is_not_answered_is_asked_for_again() {
+    let scene = scene(Options::default());
+    scene.emulator.faults().requests(Fault::new(Effect::Drop).on(Kind::Batch).times(2));
+    let standing = scene.balances().await;
+    assert!(standing.failures.is_empty(), "{:?}", standing.failures);
+    assert_eq!(scene.emulator.ledger().batch_jobs, standing.waves.len() as u64, "a job a wave");
+    assert_eq!(restores(&scene), 0, "no key was asked for by itself");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn jobs_that_nobody_makes_are_given_up() {
+    let scene = scene(Options::default());
+    scene.emulator.faults().requests(Fault::new(Effect::InternalError).on(Kind::Batch));
+    let standing = scene.balances().await;
+    assert!(standing.failures.is_empty(), "{:?}", standing.failures);
+    assert_eq!(scene.emulator.ledger().batch_jobs, 0);
+    assert_eq!(restores(&scene), u64::from(IMAGES) + 1);
+    // Each was paid for once, and no job was.
+    let spent = standing.spend.spent();
+    assert!(spent < Usd::from_dollars(0.1).unwrap(), "{spent}");
 }

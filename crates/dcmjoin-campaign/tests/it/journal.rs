@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use dcmjoin_campaign::job::Job;
 use dcmjoin_campaign::ledger::{
     Archive, Change, Lease, Ledger, Mode, Place, Select, Standing, WaveTally,
 };
@@ -15,11 +16,17 @@ use dcmjoin_restore::money::Usd;
 use crate::scene::{IMAGES, Scene, report};
 
 /// Dies at one write: before it, or after it and before its effects.
-struct Dies {
+pub(crate) struct Dies {
     inner: Sqlite,
     writes: AtomicUsize,
     at: usize,
     after: bool,
+}
+
+impl Dies {
+    pub(crate) fn at(inner: Sqlite, at: usize, after: bool) -> Self {
+        Self { inner, writes: AtomicUsize::new(0), at, after }
+    }
 }
 
 impl Ledger for Dies {
@@ -68,6 +75,14 @@ impl Ledger for Dies {
         self.inner.set_budget(budget)
     }
 
+    fn budget(&self) -> Result<Option<Usd>, Error> {
+        self.inner.budget()
+    }
+
+    fn jobs(&self) -> Result<Vec<Job>, Error> {
+        self.inner.jobs()
+    }
+
     fn page(&self, select: Select<'_>, after: i64, limit: usize) -> Result<Vec<Archive>, Error> {
         self.inner.page(select, after, limit)
     }
@@ -93,7 +108,7 @@ impl Ledger for Dies {
 async fn survives(at: usize, after: bool) -> bool {
     let scene = Scene::new();
     let inner = scene.create().await;
-    let dying = Arc::new(Dies { inner, writes: AtomicUsize::new(0), at, after });
+    let dying = Arc::new(Dies::at(inner, at, after));
     if let Ok(Outcome::Done(_)) = scene.run(dying.clone()).await {
         return false;
     }

@@ -5,8 +5,10 @@
 mod answers;
 mod batch;
 mod clock;
+mod dispatch;
 mod events;
 mod journal;
+mod kept;
 mod ministack;
 mod money;
 mod scene;

@@ -76,6 +76,7 @@ fn spec(queue: &str) -> Spec {
         budget: None,
         prices: None,
         batch: None,
+        keep: None,
     }
 }
 

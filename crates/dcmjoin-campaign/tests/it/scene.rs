@@ -119,6 +119,7 @@ impl Scene {
             budget: None,
             prices: None,
             batch: None,
+            keep: None,
         };
         Self { emulator, folder, spec, instances, local: None, provider: Arc::new(|| Some(key())) }
     }
@@ -145,13 +146,18 @@ impl Scene {
         ledger
     }
 
-    pub(crate) fn world(&self, ledger: Arc<dyn Ledger>) -> World {
+    pub(crate) fn scanner(&self) -> LocalScanner {
         let variables = variables(&self.emulator.endpoint());
-        let config = RunConfig::new(Vec::new(), Vec::new(), self.spec.output.parse().unwrap());
+        let mut config = RunConfig::new(Vec::new(), Vec::new(), self.spec.output.parse().unwrap());
+        config.keep = self.spec.keep.as_ref().map(|keep| keep.parse().unwrap());
+        LocalScanner::new(config, Some(variables))
+    }
+
+    pub(crate) fn world(&self, ledger: Arc<dyn Ledger>) -> World {
         World {
             ledger,
             aws: self.aws(),
-            scanner: Arc::new(LocalScanner::new(config, Some(variables))),
+            scanner: Arc::new(self.scanner()),
             clockwork: Arc::new(Virtual(self.emulator.clock())),
             stop: Arc::new(AtomicBool::new(false)),
         }

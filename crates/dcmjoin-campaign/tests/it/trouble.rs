@@ -1,6 +1,7 @@
 //! Outputs that refuse: the campaign waits or pauses, and no archive bears it.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
 
 use async_trait::async_trait;
 use dcmjoin_campaign::ledger::{Ledger, Mode, Place, Select};
@@ -11,6 +12,7 @@ use dcmjoin_emulator::{Effect, Keys, Kind, RequestFault};
 use dcmjoin_model::Half;
 use dcmjoin_pipeline::Report;
 use dcmjoin_restore::task::ScanResult;
+use tokio::sync::Notify;
 
 use crate::scene::{IMAGES, Scene, report};
 
@@ -80,6 +82,57 @@ async fn trouble_that_does_not_pass_pauses_in_the_end() {
 struct Poisoned {
     inner: Arc<dyn Scanner>,
     key: &'static str,
+}
+
+/// A runner during whose scans the orchestrator is killed, so often.
+struct Killed {
+    inner: Arc<dyn Scanner>,
+    kills: AtomicU16,
+    now: Notify,
+}
+
+#[async_trait]
+impl Scanner for Killed {
+    async fn scan(&self, batch: Batch) -> Scanned {
+        if self.kills.load(Ordering::Relaxed) > 0 {
+            self.kills.fetch_sub(1, Ordering::Relaxed);
+            self.now.notify_one();
+            std::future::pending::<()>().await;
+        }
+        self.inner.scan(batch).await
+    }
+
+    async fn close(&self, metadata: &[Place], images: &[Place]) -> Result<(Report, Asked), Error> {
+        self.inner.close(metadata, images).await
+    }
+
+    fn stop(&self) {
+        self.inner.stop();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_scan_that_a_kill_ends_is_no_archives_fault() {
+    let mut scene = Scene::new();
+    scene.spec.wave_bytes = 1 << 30;
+    let ledger = Arc::new(scene.create().await);
+    let world = scene.world(ledger.clone());
+    let kills = AtomicU16::new(scene.spec.policy.scans_max + 2);
+    let scanner = Arc::new(Killed { inner: world.scanner.clone(), kills, now: Notify::new() });
+    let outcome = loop {
+        let mut world = world.clone();
+        world.scanner = scanner.clone();
+        let orchestrator = Orchestrator::take(world, "test").unwrap();
+        tokio::select! {
+            outcome = orchestrator.run() => break outcome.unwrap(),
+            () = scanner.now.notified() => ledger.evict("test").unwrap(),
+        }
+    };
+    let report = report(outcome);
+    let standing = scene.check(&report, &ledger.standing().unwrap());
+    assert!(standing.failures.is_empty(), "{:?}", standing.failures);
+    assert_eq!(scans_counted(&*ledger), 0);
+    assert_eq!(scanner.kills.load(Ordering::Relaxed), 0);
 }
 
 #[async_trait]

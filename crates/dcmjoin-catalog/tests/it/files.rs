@@ -30,6 +30,7 @@ fn numbers_keep_all_their_bits() {
         crc32c: Some(u32::MAX),
         digest: Some(u128::MAX),
         header_digest: Some(1),
+        key_offset: Some(u64::MAX),
         bytes: Some(1 << 63),
         crc32: Some(0),
         ..Row::at(u64::MAX, State::Open)

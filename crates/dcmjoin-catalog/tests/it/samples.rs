@@ -66,6 +66,7 @@ pub(crate) fn row(n: u64) -> Row {
         state: State::Published,
         header_digest: Some(wide(seed + 3)),
         key: Some(format!("{}.dcm", uid(n))),
+        key_offset: n.is_multiple_of(3).then_some(512 * n),
         bytes: Some(read.length + 3_000),
         crc32: Some(random(seed + 4) as u32),
         ..read

@@ -3,12 +3,16 @@
 //! Headers of one scanner repeat each other's tags and texts, and one header alone is too short for
 //! a compressor to learn them.
 
+use std::fmt;
+use std::io;
+use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
-use zstd::zstd_safe::{CDict, DDict};
+use zstd::zstd_safe::{CDict, DDict, get_dict_id_from_dict};
 
-use super::ZSTD_LEVEL;
+use super::frame::Frame;
+use super::{ZSTD_LEVEL, plain};
 
 /// Headers from which the dictionary is made. Twice as many make the rest smaller by 3 %.
 const SAMPLES: usize = 500;
@@ -19,10 +23,90 @@ const SAMPLE_BYTES_MAX: usize = 8 << 10;
 /// A smaller dictionary makes headers larger, a larger one does not make them smaller.
 const DICTIONARY_BYTES: usize = 64 << 10;
 
-/// A dictionary, ready for use.
+/// Dictionaries of other stores that are remembered: each takes 100 kB of memory, and there is one for
+/// each run that packed headers.
+pub(super) const OTHERS_MAX: usize = 64;
+
+/// A store's own dictionary, ready for use.
 pub(super) struct Dictionary {
+    number: NonZeroU32,
+    pub(super) bytes: Vec<u8>,
     pub(super) encoder: CDict<'static>,
     pub(super) decoder: DDict<'static>,
+}
+
+/// Another store's dictionary.
+pub(super) struct Other {
+    number: NonZeroU32,
+    pub(super) bytes: Vec<u8>,
+    pub(super) decoder: DDict<'static>,
+}
+
+/// Dictionaries of other stores.
+#[derive(Default)]
+pub(super) struct Others(RwLock<Vec<Arc<Other>>>);
+
+/// The dictionaries of one file of frames, as far as the store does not remember them.
+#[derive(Default)]
+pub struct Learnt(Vec<Other>);
+
+impl fmt::Debug for Learnt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Learnt").field(&self.0.len()).finish()
+    }
+}
+
+impl Learnt {
+    pub(super) fn is_own(&self, number: NonZeroU32) -> bool {
+        self.with_number(number).is_some()
+    }
+
+    fn with_number(&self, number: NonZeroU32) -> Option<&Other> {
+        self.0.iter().find(|other| other.number == number)
+    }
+
+    /// Decompresses the body of a frame.
+    pub(super) fn plain(&self, frame: &Frame) -> io::Result<Vec<u8>> {
+        let own = frame.dictionary().and_then(|number| self.with_number(number));
+        let own = own.ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData))?;
+        plain(frame.body(), Some(&own.decoder))
+    }
+}
+
+impl Other {
+    fn of(bytes: &[u8]) -> io::Result<Self> {
+        let invalid = || io::Error::from(io::ErrorKind::InvalidData);
+        let number = get_dict_id_from_dict(bytes).ok_or_else(invalid)?;
+        let decoder = DDict::try_create(bytes).ok_or_else(invalid)?;
+        Ok(Self { number, bytes: bytes.to_vec(), decoder })
+    }
+}
+
+impl Others {
+    pub(super) fn with_number(&self, number: NonZeroU32) -> Option<Arc<Other>> {
+        let others = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        others.iter().find(|other| other.number == number).cloned()
+    }
+
+    /// Remembers a dictionary. Where there is no room, or another one has its number, it is left with
+    /// the file that it came from.
+    pub(super) fn learn(
+        &self,
+        bytes: &[u8],
+        is_taken: impl Fn(NonZeroU32) -> bool,
+        learnt: &mut Learnt,
+    ) -> io::Result<()> {
+        let other = Other::of(bytes)?;
+        let mut others = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        match others.iter().find(|known| known.number == other.number) {
+            Some(known) if known.bytes == other.bytes => {}
+            None if others.len() < OTHERS_MAX && !is_taken(other.number) => {
+                others.push(Arc::new(other));
+            }
+            _ => learnt.0.push(other),
+        }
+        Ok(())
+    }
 }
 
 /// Takes samples until they are enough for a dictionary.
@@ -51,18 +135,26 @@ impl Trainer {
         self.dictionary.get()?.as_ref()
     }
 
-    /// Looks at a header. Returns a dictionary's bytes to the one caller whose header completed the
-    /// samples: it makes the dictionary, while others go on without.
-    pub(super) fn look_at(&self, header: &[u8]) -> Option<Vec<u8>> {
+    /// Returns the dictionary, where it has this number.
+    pub(super) fn with_number(&self, number: NonZeroU32) -> Option<&Dictionary> {
+        self.dictionary().filter(|ours| ours.number == number)
+    }
+
+    /// Looks at a header. The one caller whose header completes the samples makes the dictionary, while
+    /// others go on without.
+    pub(super) fn look_at(&self, header: &[u8], others: &Others) {
         if self.dictionary.get().is_some()
             || !self.seen.fetch_add(1, Relaxed).is_multiple_of(SAMPLE_ONE_IN)
         {
-            return None;
+            return;
         }
-        let Samples { bytes, lengths } = self.complete_by(header)?;
-        let dictionary = zstd::dict::from_continuous(&bytes, &lengths, DICTIONARY_BYTES).ok();
-        self.dictionary.get_or_init(|| dictionary.as_deref().and_then(Dictionary::of));
-        dictionary
+        let Some(Samples { bytes, lengths }) = self.complete_by(header) else { return };
+        let made = zstd::dict::from_continuous(&bytes, &lengths, DICTIONARY_BYTES).ok();
+        let made = made.and_then(Dictionary::of);
+        // Nobody remembers another one while the lock is held.
+        let others = others.0.read().unwrap_or_else(PoisonError::into_inner);
+        let is_free = |ours: &Dictionary| others.iter().all(|other| other.number != ours.number);
+        self.dictionary.get_or_init(|| made.filter(is_free));
     }
 
     fn complete_by(&self, header: &[u8]) -> Option<Samples> {
@@ -79,8 +171,9 @@ impl Trainer {
 }
 
 impl Dictionary {
-    fn of(bytes: &[u8]) -> Option<Self> {
-        let (encoder, decoder) = (CDict::try_create(bytes, ZSTD_LEVEL), DDict::try_create(bytes));
-        Some(Self { encoder: encoder?, decoder: decoder? })
+    fn of(bytes: Vec<u8>) -> Option<Self> {
+        let number = get_dict_id_from_dict(&bytes)?;
+        let (encoder, decoder) = (CDict::try_create(&bytes, ZSTD_LEVEL), DDict::try_create(&bytes));
+        Some(Self { number, bytes, encoder: encoder?, decoder: decoder? })
     }
 }

@@ -22,7 +22,7 @@ use upload::Upload;
 /// The largest object that goes in one request, and the part of a larger one, in bytes.
 pub(crate) const PART_BYTES: u64 = 16 << 20;
 
-/// Writes one object of a length that is known before.
+/// Writes one object, of a length that is known before, or that is bounded.
 ///
 /// ```
 /// # tokio::runtime::Builder::new_multi_thread().build().unwrap().block_on(async {
@@ -48,9 +48,24 @@ pub struct Writer {
     root: Root,
     path: Path,
     mode: PutMode,
-    len: u64,
+    len: Len,
     pushed: u64,
     sink: Sink,
+}
+
+/// How many bytes there will be.
+#[derive(Debug, Clone, Copy)]
+enum Len {
+    Exactly(u64),
+    AtMost(u64),
+}
+
+impl Len {
+    fn max(self) -> u64 {
+        match self {
+            Self::Exactly(len) | Self::AtMost(len) => len,
+        }
+    }
 }
 
 /// Where the bytes go.
@@ -74,8 +89,26 @@ impl Root {
     /// [`ErrorKind::Invalid`] where it is larger than a store takes; [`Error`] where the store
     /// refuses.
     pub async fn writer(&self, key: &str, len: u64, mode: PutMode) -> Result<Writer, Error> {
+        self.begin(key, Len::Exactly(len), mode).await
+    }
+
+    /// Begins to write an object of at most `len_max` bytes below, piece by piece. A store gets it in
+    /// parts where that bound is larger than one, however long it turns out to be.
+    ///
+    /// # Errors
+    /// As [`Self::writer`].
+    pub async fn writer_up_to(
+        &self,
+        key: &str,
+        len_max: u64,
+        mode: PutMode,
+    ) -> Result<Writer, Error> {
+        self.begin(key, Len::AtMost(len_max), mode).await
+    }
+
+    async fn begin(&self, key: &str, len: Len, mode: PutMode) -> Result<Writer, Error> {
         let path = self.path(key)?;
-        let sink = if len <= PART_BYTES {
+        let sink = if len.max() <= PART_BYTES {
             Sink::Whole(Vec::new())
         } else {
             // Better known now than after gigabytes; what decides is checked again at the end.
@@ -85,9 +118,9 @@ impl Root {
                     let staged = Staged::new(folder.join(key));
                     Sink::Staged(Some(staged.map_err(|error| self.io_failed(error))?))
                 }
-                None => {
-                    Sink::Upload(Box::new(Upload::begin(self.clone(), path.clone(), len).await?))
-                }
+                None => Sink::Upload(Box::new(
+                    Upload::begin(self.clone(), path.clone(), len.max()).await?,
+                )),
             }
         };
         Ok(Writer { root: self.clone(), path, mode, len, pushed: 0, sink })
@@ -111,29 +144,41 @@ impl Writer {
     /// [`ErrorKind::Invalid`] where there are more bytes than were announced; [`Error`] where the
     /// store or the device refuses.
     pub async fn push(&mut self, bytes: Bytes) -> Result<(), Error> {
-        self.pushed += bytes.len() as u64;
-        let done = if self.pushed > self.len {
+        self.push_all(vec![bytes]).await
+    }
+
+    /// Adds the next bytes, which lie in pieces: a file gets them in one system call.
+    ///
+    /// # Errors
+    /// As [`Self::push`].
+    pub async fn push_all(&mut self, pieces: Vec<Bytes>) -> Result<(), Error> {
+        self.pushed += pieces.iter().map(|piece| piece.len() as u64).sum::<u64>();
+        let done = if self.pushed > self.len.max() {
             Err(self.wrong_length())
         } else {
-            match &mut self.sink {
-                Sink::Whole(pieces) => {
-                    pieces.push(bytes);
-                    Ok(())
-                }
-                Sink::Upload(upload) => upload.push(bytes).await,
-                Sink::Staged(staged) => match staged.take() {
-                    Some(file) => {
-                        append(&self.root, file, bytes).await.map(|file| *staged = Some(file))
-                    }
-                    None => Err(self.closed()),
-                },
-                Sink::Closed => Err(self.closed()),
-            }
+            self.take(pieces).await
         };
         if done.is_err() {
             self.discard().await;
         }
         done
+    }
+
+    async fn take(&mut self, pieces: Vec<Bytes>) -> Result<(), Error> {
+        match &mut self.sink {
+            Sink::Whole(waiting) => waiting.extend(pieces),
+            Sink::Upload(upload) => {
+                for piece in pieces {
+                    upload.push(piece).await?;
+                }
+            }
+            Sink::Staged(staged) => match staged.take() {
+                Some(file) => *staged = Some(append(&self.root, file, pieces).await?),
+                None => return Err(self.closed()),
+            },
+            Sink::Closed => return Err(self.closed()),
+        }
+        Ok(())
     }
 
     /// Makes the object visible.
@@ -155,7 +200,7 @@ impl Writer {
     }
 
     async fn publish(&mut self) -> Result<(), Error> {
-        if self.pushed != self.len {
+        if matches!(self.len, Len::Exactly(len) if len != self.pushed) {
             return Err(self.wrong_length());
         }
         match &mut self.sink {
@@ -174,7 +219,7 @@ impl Writer {
             Sink::Closed => return Err(self.closed()),
         }
         self.sink = Sink::Closed;
-        self.root.client.meter.write(self.len);
+        self.root.client.meter.write(self.pushed);
         Ok(())
     }
 
@@ -185,7 +230,10 @@ impl Writer {
     }
 
     fn wrong_length(&self) -> Error {
-        let detail = format!("expected {} bytes, got {}", self.len, self.pushed);
+        let detail = match self.len {
+            Len::Exactly(len) => format!("expected {len} bytes, got {}", self.pushed),
+            Len::AtMost(len) => format!("expected {len} bytes at most, got {}", self.pushed),
+        };
         Error::new(Operation::Write, self.root.somewhere(), ErrorKind::Invalid, detail)
     }
 
@@ -195,8 +243,8 @@ impl Writer {
     }
 }
 
-async fn append(root: &Root, mut file: Staged, bytes: Bytes) -> Result<Staged, Error> {
-    let written = blocking(move || file.write(&[bytes]).map(|()| file)).await;
+async fn append(root: &Root, mut file: Staged, pieces: Vec<Bytes>) -> Result<Staged, Error> {
+    let written = blocking(move || file.write(&pieces).map(|()| file)).await;
     written.map_err(|error| root.io_failed(error))
 }
 

@@ -100,6 +100,30 @@ async fn less_is_held_where_that_is_wanted() {
 }
 
 #[tokio::test]
+async fn an_object_may_be_shorter_than_its_bound() {
+    let (_dir, roots) = roots();
+    for root in roots {
+        for len in [0, 1_000, LEN - 1] {
+            for bound in [len.max(1), LEN] {
+                let key = format!("{len} {bound}");
+                let mut writer = root.writer_up_to(&key, bound, PutMode::Create).await.unwrap();
+                writer.push_all(pieces(len)).await.unwrap();
+                if len == 0 && bound == LEN {
+                    continue; // An upload without parts is none.
+                }
+                writer.finish().await.unwrap();
+                let object = root.object(&key).await.unwrap().unwrap();
+                assert_eq!(object.read(0..len).await.unwrap(), pieces(len).concat());
+                assert_eq!(object.size(), len);
+            }
+        }
+        let mut writer = root.writer_up_to("x", 10, PutMode::Create).await.unwrap();
+        let too_much = writer.push_all(vec!["123456".into(), "78901".into()]).await.unwrap_err();
+        assert_eq!(too_much.kind, ErrorKind::Invalid);
+    }
+}
+
+#[tokio::test]
 async fn a_large_file_is_written_like_a_small_one() {
     let (_dir, roots) = roots();
     let source = tempfile::NamedTempFile::new().unwrap();

@@ -46,7 +46,9 @@ pub(super) struct Upload {
     flying: JoinSet<Result<(usize, PartId), Error>>,
     /// Parts that have arrived, by their number.
     arrived: Vec<Option<PartId>>,
-    len: u64,
+    /// The most bytes that there may be.
+    len_max: u64,
+    pushed: u64,
     /// Of all bytes so far: tells our object from another one when an answer is lost.
     digest: Xxh3,
     /// Whether parts may still be there.
@@ -72,10 +74,10 @@ impl Sizes {
 }
 
 impl Upload {
-    pub(super) async fn begin(root: Root, path: Path, len: u64) -> Result<Self, Error> {
-        let sizes = Sizes::new(len, HELD_BYTES);
+    pub(super) async fn begin(root: Root, path: Path, len_max: u64) -> Result<Self, Error> {
+        let sizes = Sizes::new(len_max, HELD_BYTES);
         if sizes.part_bytes > PART_BYTES_MAX {
-            let detail = format!("{len} bytes are more than a store takes in one object");
+            let detail = format!("{len_max} bytes are more than a store takes in one object");
             return Err(Error::new(Operation::Write, root.somewhere(), ErrorKind::Invalid, detail));
         }
         let store = parts_of(&root)?;
@@ -100,7 +102,8 @@ impl Upload {
             pending_bytes: 0,
             flying: JoinSet::new(),
             arrived: Vec::new(),
-            len,
+            len_max,
+            pushed: 0,
             // The seed is nobody's to know: no other object is made to look like ours.
             digest: Xxh3::with_seed(seed),
             open: true,
@@ -109,12 +112,13 @@ impl Upload {
 
     pub(super) fn hold_at_most(&mut self, bytes: u64) {
         if self.arrived.is_empty() && self.pending_bytes == 0 {
-            self.sizes = Sizes::new(self.len, bytes.min(HELD_BYTES));
+            self.sizes = Sizes::new(self.len_max, bytes.min(HELD_BYTES));
         }
     }
 
     pub(super) async fn push(&mut self, bytes: Bytes) -> Result<(), Error> {
         self.digest.update(&bytes);
+        self.pushed += bytes.len() as u64;
         self.pending_bytes += bytes.len() as u64;
         self.pending.push_back(bytes);
         while self.pending_bytes >= self.sizes.part_bytes {
@@ -225,12 +229,12 @@ impl Upload {
     /// Returns true where the object that stands there has exactly our bytes.
     async fn stands(&self) -> bool {
         let Ok(Some(meta)) = self.root.head(&self.path).await else { return false };
-        if meta.size != self.len {
+        if meta.size != self.pushed {
             return false;
         }
         let object = self.root.to_object(meta);
         let mut standing = Xxh3::with_seed(self.seed);
-        for start in (0..self.len).step_by(COMPARE_BYTES as usize) {
+        for start in (0..self.pushed).step_by(COMPARE_BYTES as usize) {
             match object.read(start..start + COMPARE_BYTES).await {
                 Ok(bytes) => standing.update(&bytes),
                 Err(_) => return false,

@@ -9,10 +9,11 @@ use bytes::Bytes;
 use dcmjoin_index::{Fact, FactRuns, Outcome};
 use dcmjoin_model::{Books, Half, Reason, Rejection};
 use dcmjoin_objects::{Meter, PutMode};
-use tokio::task::JoinSet;
 
+use super::Run;
+use super::header_only::HeaderOnly;
 use super::intake::{Sealed, by_uid, conflict_row, lies_of};
-use super::{Run, joined};
+use super::packed::{Copies, as_copy, is_listed};
 use crate::assemble::{self, Instance};
 use crate::error::RunError;
 use crate::lock::Lock;
@@ -22,12 +23,14 @@ use crate::report::{COMMIT_SCHEMA, Commit, Moved, Report, SCHEMA, Settings};
 use crate::rows::{PublishedRow, RejectedRow, Rejections, Superseded, UnpairedRow};
 use crate::settle::{candidates, read_again};
 
-struct Close<'a> {
-    run: &'a Arc<Run>,
+pub(super) struct Close<'a> {
+    pub(super) run: &'a Arc<Run>,
     headers: &'a Arc<Headers>,
     books: Books,
     conflicts: u64,
-    superseded: Superseded,
+    pub(super) superseded: Superseded,
+    /// Of instances in shards.
+    pub(super) copies: Copies,
 }
 
 /// Closes a run: nothing is left without an account when it returns.
@@ -50,6 +53,7 @@ pub(super) async fn close(
         books,
         conflicts: sealed.conflicts,
         superseded: Superseded::default(),
+        copies: Copies::default(),
     };
     close.books.metadata.duplicate = sealed.duplicates;
     close.images(images).await?;
@@ -69,7 +73,7 @@ impl Close<'_> {
             for same in by_uid(&self.headers.store, &group)? {
                 self.run.check_stop()?;
                 self.books.images.duplicate += same.len() as u64 - 1;
-                match same.iter().find(|fact| fact.outcome != Outcome::Open).copied() {
+                match same.iter().find(|fact| is_listed(fact)).copied() {
                     None => self.unpaired_image(&same)?,
                     Some(claimed) => self.paired_image(&same, &claimed).await?,
                 }
@@ -92,8 +96,11 @@ impl Close<'_> {
         self.books.metadata.paired += 1;
         self.books.instances.pairs += 1;
         let candidates = candidates(same);
+        // In shards the same bytes may lie once more where nothing stood in the way.
+        let has_copy =
+            claimed.outcome == Outcome::Rejected && same.iter().any(|fact| as_copy(fact).is_some());
         let outcome = match candidates.as_slice() {
-            [_] => claimed.outcome,
+            [_] if !has_copy => claimed.outcome,
             _ => self.settle(same, &candidates, claimed).await?,
         };
         self.count(outcome)
@@ -105,7 +112,7 @@ impl Close<'_> {
             Outcome::Published => instances.published += 1,
             Outcome::AlreadyThere => instances.already_there += 1,
             Outcome::Rejected => instances.rejected += 1,
-            Outcome::Open => {
+            Outcome::Open | Outcome::CopyPublished | Outcome::CopyThere => {
                 return Err(RunError::Internal("an instance without outcome".to_owned()));
             }
         }
@@ -140,6 +147,9 @@ impl Close<'_> {
             if in_output && candidate.digest == claimed.digest {
                 return self.keep(&paired, claimed, &instance).await;
             }
+            if self.run.packs() {
+                return self.choose_copy(&paired, same, claimed, candidate, &instance).await;
+            }
             return self.replace(&paired, candidates, claimed, candidate, instance).await;
         }
         self.conflict(same, &candidates[0])?;
@@ -157,6 +167,7 @@ impl Close<'_> {
     ) -> Result<Outcome, RunError> {
         let (publisher, header) = (&self.run.publisher, &paired.header);
         if claimed.outcome == Outcome::Published
+            || self.run.packs()
             || publisher.standing(header, instance).await?.is_some()
         {
             return Ok(claimed.outcome);
@@ -194,7 +205,11 @@ impl Close<'_> {
         read_again(&self.run.reading, &self.run.images.get(fact.archive), fact).await
     }
 
-    async fn assembled(&self, paired: &Paired, fact: &Fact) -> Result<Instance, Rejection> {
+    pub(super) async fn assembled(
+        &self,
+        paired: &Paired,
+        fact: &Fact,
+    ) -> Result<Instance, Rejection> {
         let payload = self.payload(fact).await?;
         assemble::pair(&paired.header, payload, &self.run.config.limits.payload)
     }
@@ -274,7 +289,8 @@ impl Close<'_> {
             }
             Published::Rejected(rejection) => {
                 let lies = lies_of(self.run, Half::Image, winner);
-                let row = self.run.rejected_instance(paired, Some(lies), rejection);
+                let row =
+                    self.run.rejected_instance(uid.clone(), paired.origin, Some(lies), rejection);
                 self.superseded.rejected.insert(uid, Some(row));
                 Ok(Outcome::Rejected)
             }
@@ -285,46 +301,41 @@ impl Close<'_> {
     async fn reject_by_first(&mut self, paired: &Paired, first: &Fact) -> Result<(), RunError> {
         if let Err(rejection) = self.assembled(paired, first).await {
             let lies = lies_of(self.run, Half::Image, first);
-            let row = self.run.rejected_instance(paired, Some(lies), rejection);
-            self.superseded.rejected.insert(paired.header.uid.clone(), Some(row));
+            let uid = paired.header.uid.clone();
+            let row = self.run.rejected_instance(uid.clone(), paired.origin, Some(lies), rejection);
+            self.superseded.rejected.insert(uid, Some(row));
         }
         Ok(())
     }
 
     /// Accounts for every header that no image claimed: complete by itself, or unpaired.
     async fn headers(&mut self) -> Result<(), RunError> {
-        let mut instances: JoinSet<Result<Outcome, RunError>> = JoinSet::new();
+        let mut instances = HeaderOnly::begin(self.run, self.headers)?;
         let headers = Arc::clone(self.headers);
         for slot in headers.index.unclaimed() {
             self.run.check_stop()?;
             let paired = headers.at(slot?)?;
             if !assemble::is_header_only(&paired.header) {
                 self.books.metadata.unpaired += 1;
-                let lies = self.run.lies_of_header(&paired);
+                let lies = self.run.lies_of_header(paired.origin);
                 let uid = paired.header.uid;
                 self.run.rows.unpaired.push(&UnpairedRow { half: Half::Metadata, uid, lies })?;
                 continue;
             }
             self.books.metadata.header_only += 1;
             self.books.instances.header_only += 1;
-            if instances.len() >= self.run.config.publishing_max
-                && let Some(outcome) = joined(instances.join_next().await)?
-            {
+            for outcome in instances.publish(paired).await? {
                 self.count(outcome)?;
             }
-            let run = Arc::clone(self.run);
-            instances.spawn(async move {
-                let instance = assemble::header_only(&paired.header, &run.config.limits.payload);
-                run.publish(&paired, None, instance).await.map(|ended| ended.outcome)
-            });
         }
-        while let Some(outcome) = joined(instances.join_next().await)? {
+        for outcome in instances.join().await? {
             self.count(outcome)?;
         }
         Ok(())
     }
 
-    async fn report(self, meter: &Meter) -> Result<Report, RunError> {
+    async fn report(mut self, meter: &Meter) -> Result<Report, RunError> {
+        self.copies.list(self.run, &mut self.superseded)?;
         self.run.finish(self.books, self.conflicts, &self.superseded, meter).await
     }
 }
@@ -348,7 +359,7 @@ impl Run {
             Some(row)
         })?;
         let published =
-            rows.published.finish(spill, |row: PublishedRow| Some(superseded.published(row)))?;
+            rows.published.finish(spill, |row: PublishedRow| superseded.published(row))?;
         let unpaired = rows.unpaired.finish(spill, Some::<UnpairedRow>)?;
         let conflict_rows = rows.conflicts.finish(spill, Some::<crate::rows::ConflictRow>)?;
         let durable = books.instances.published + books.instances.already_there;

@@ -7,7 +7,9 @@ use std::sync::atomic::Ordering::Relaxed;
 use bytes::Bytes;
 use dcmjoin_formats::compressed;
 use dcmjoin_formats::header::{Header, HeaderOptions, Transcoder};
-use dcmjoin_index::{Fact, FactRuns, Fingerprint, HeaderPlace, HeaderStore, Outcome, digest};
+use dcmjoin_index::{
+    Fact, FactRuns, Fingerprint, Frame, HeaderPlace, HeaderStore, Outcome, digest,
+};
 use dcmjoin_model::{Half, Rejection, SopInstanceUid};
 use dcmjoin_objects::Object;
 
@@ -19,7 +21,7 @@ use crate::catalog::{Finished, Known};
 use crate::error::RunError;
 use crate::header_pack;
 use crate::pair::Headers;
-use crate::record::{Origin, Record, same_uid};
+use crate::record::{Head, Origin, Record, same_uid};
 use crate::rows::{ConflictRow, Lies};
 use crate::scan::{Found, Place};
 
@@ -40,7 +42,7 @@ pub(super) struct Intake {
 struct Stored {
     fact: Fact,
     crc32c: u32,
-    record: Vec<u8>,
+    frame: Frame,
 }
 
 /// Reads all metadata archives; returns their headers, ready to be paired.
@@ -101,11 +103,11 @@ impl Intake {
                 Found::Half { uid, member, bytes } => {
                     self.run.progress.bytes.fetch_add(member.range.len(), Relaxed);
                     match self.header(&mut transcoder, number, &uid, &member, bytes)? {
-                        Ok(Stored { fact, crc32c, record }) => {
+                        Ok(Stored { fact, crc32c, frame }) => {
                             notes.account.members += 1;
                             self.take(&fact)?;
                             if let Some(draft) = &notes.draft {
-                                draft.header(&record)?;
+                                draft.header(&self.store, &frame)?;
                                 draft.push(row_of(&uid, &fact, crc32c))?;
                             }
                             continue;
@@ -130,15 +132,9 @@ impl Intake {
         }
         let Some(pack) = catalog.pack(known).await? else { return Ok(false) };
         let taken = tokio::task::block_in_place(|| {
-            header_pack::read(pack, told, number, |record| {
+            header_pack::unpack(pack, told, number, &self.store, |head, place| {
                 self.run.check_stop()?;
-                let place = record.append(&self.store)?;
-                match record {
-                    Record::Header(header, origin) => {
-                        self.take(&fact_at(&header.uid, origin, place))
-                    }
-                    Record::Image(_) => Ok(()),
-                }
+                self.take(&fact_at(&head.uid, head.origin, place))
             })
         });
         match taken {
@@ -224,9 +220,8 @@ impl Intake {
             Ok(header) => header,
             Err(rejection) => return Ok(Err(rejection)),
         };
-        let record = Record::Header(Box::new(header), origin).to_bytes()?;
-        let place = self.store.append(&record)?;
-        Ok(Ok(Stored { fact: fact_at(uid, origin, place), crc32c, record }))
+        let (place, frame) = Record::Header(Box::new(header), origin).append(&self.store)?;
+        Ok(Ok(Stored { fact: fact_at(uid, origin, place), crc32c, frame }))
     }
 
     fn take(&self, fact: &Fact) -> Result<(), RunError> {
@@ -241,12 +236,13 @@ impl Intake {
         let Self { run, store, facts } = self;
         let mut builder = run.index_for(facts.len())?;
         let mut groups = facts.into_groups()?;
-        let (mut sealed, mut group) = (Sealed::default(), Vec::new());
+        let (mut sealed, mut group, mut all) = (Sealed::default(), Vec::new(), 0_u128);
         while groups.next_group(&mut group)? {
             sealed.duplicates += groups.omitted();
             for same in by_uid(&store, &group)? {
                 let kept = same[0];
                 builder.push(kept.fingerprint, HeaderPlace(kept.place))?;
+                all = all.wrapping_add(kept.digest ^ kept.fingerprint.0);
                 sealed.duplicates += same.len() as u64 - 1;
                 if let Some(row) = conflict_row(&run, &store, Half::Metadata, &same, &kept)? {
                     sealed.conflicts += 1;
@@ -254,7 +250,7 @@ impl Intake {
                 }
             }
         }
-        Ok((Arc::new(Headers { index: builder.seal()?, store }), sealed))
+        Ok((Arc::new(Headers { index: builder.seal()?, store, digest: all }), sealed))
     }
 }
 
@@ -306,7 +302,7 @@ pub(super) fn by_uid(store: &HeaderStore, group: &[Fact]) -> Result<Vec<Vec<Fact
             parts[part].1.push(fact);
             continue;
         }
-        let uid = Record::read(store, HeaderPlace(fact.place))?.uid().clone();
+        let uid = Head::read(store, HeaderPlace(fact.place))?.uid;
         let part = parts.iter().position(|(other, _)| *other == uid).unwrap_or(parts.len());
         match parts.get_mut(part) {
             Some((_, facts)) => facts.push(fact),
@@ -328,7 +324,7 @@ pub(super) fn conflict_row(
     if same.iter().all(|fact| fact.digest == kept.digest) {
         return Ok(None);
     }
-    let uid = Record::read(store, HeaderPlace(kept.place))?.uid().clone();
+    let uid = Head::read(store, HeaderPlace(kept.place))?.uid;
     let others = same.iter().filter(|fact| fact.digest != kept.digest);
     let dropped = others.map(|fact| lies_of(run, half, fact)).collect();
     Ok(Some(ConflictRow { half, uid, kept: lies_of(run, half, kept), dropped }))

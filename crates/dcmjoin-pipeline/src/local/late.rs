@@ -11,9 +11,10 @@ use dcmjoin_catalog::Row;
 use dcmjoin_model::{Half, Reason, Rejection, SopInstanceUid};
 use dcmjoin_objects::Object;
 
+use super::images::{Images, Pass};
 use super::notes::Notes;
 use super::recall::{Missing, Recalled, fact_of, is_open, place_of};
-use super::stream::{Image, Images, Stream};
+use super::stream::{Image, Stream};
 use crate::catalog::{Finished, Known};
 use crate::error::RunError;
 use crate::scan::{Found, Scan};
@@ -58,8 +59,10 @@ impl Stream {
 
     fn needs(&self, known: &Known, row: &Row) -> Result<Late, RunError> {
         let Recalled::Half(uid) = self.run.recalled(row) else { return Ok(Late::No) };
-        let Some(paired) = self.headers.find(&uid)? else { return Ok(Late::No) };
-        Ok(match (is_open(known, row, &paired), self.headers.index.is_claimed(paired.slot)) {
+        let Some(header) = self.headers.look(&uid)? else { return Ok(Late::No) };
+        // A shard has all images of its archive.
+        let is_claimed = self.headers.index.is_claimed(header.slot) && !self.run.packs();
+        Ok(match (is_open(known, row, header.origin), is_claimed) {
             (false, _) => Late::No,
             (true, true) => Late::Fact,
             (true, false) => Late::Bytes(uid),
@@ -74,7 +77,7 @@ impl Stream {
         archive: &Object,
         known: &Known,
     ) -> Result<(), RunError> {
-        let mut images = Images::of(self, notes);
+        let mut images = Images::of(self, notes, Pass::Late);
         for row in known.reader.rows() {
             let row = row?;
             let Some(uid) = self.settle_without_bytes(notes, number, known, &row)? else {
@@ -108,7 +111,7 @@ impl Stream {
         }
         let only: HashSet<_> = late.values().map(|(uid, _)| uid.clone()).collect();
         let scan = Scan { only: Some(&only), ..self.run.scan(Half::Image) };
-        let mut images = Images::of(self, notes);
+        let mut images = Images::of(self, notes, Pass::Late);
         let mut scanner = scan.open(archive).await;
         while let Some(found) = images.meanwhile(scanner.next()).await? {
             self.run.check_stop()?;
@@ -140,10 +143,10 @@ impl Stream {
             Late::No => {}
             Late::Fact => {
                 if let Some(uid) = &row.uid
-                    && let Some(paired) = self.headers.find(uid)?
+                    && let Some(header) = self.headers.look(uid)?
                 {
                     let mut fact = fact_of(uid, row, archive);
-                    fact.place = self.headers.index.place(paired.slot)?.0;
+                    fact.place = self.headers.index.place(header.slot)?.0;
                     self.facts.push(&fact)?;
                 }
             }

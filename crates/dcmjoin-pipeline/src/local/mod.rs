@@ -14,9 +14,13 @@ mod apart;
 mod archives;
 mod close;
 mod commit;
+mod header_only;
+mod images;
 mod intake;
 mod late;
 mod notes;
+mod packed;
+mod packing;
 mod pairs;
 mod recall;
 mod shard;
@@ -28,7 +32,7 @@ use std::time::{Instant, SystemTime};
 
 use dcmjoin_index::{FactRuns, PairingIndexBuilder};
 use dcmjoin_model::{Half, Side};
-use dcmjoin_objects::{Object, Root, Stores};
+use dcmjoin_objects::{Location, Object, Root, Stores};
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 
@@ -41,8 +45,9 @@ use self::archives::Archives;
 use self::commit::Syncs;
 use crate::budget::{Budget, Members, UNIT_BYTES};
 use crate::catalog::{Catalog, Finished, Known};
-use crate::config::RunConfig;
+use crate::config::{Publish, RunConfig};
 use crate::error::RunError;
+use crate::keep::{self, Keep};
 use crate::lock::{LOCK_KEY, Lock};
 use crate::manifest;
 use crate::progress::{Phase, Progress, WarningTally};
@@ -50,6 +55,7 @@ use crate::publish::Publisher;
 use crate::report::{self, IgnoredBySide, Report};
 use crate::rows::{Lies, Rows};
 use crate::scan::{Place, Scan};
+use crate::shards::UPLOAD_BYTES;
 use crate::source::{HELD_MAX, PLAIN_PIECE_BYTES, Reading};
 
 /// Facts of one side in memory before they are sorted to disk, as a share of the budget.
@@ -108,6 +114,8 @@ struct Run {
     reading: Reading,
     members: Members,
     archives_at_once: usize,
+    /// What each archive's shard holds on its way to a store.
+    upload_bytes: u64,
     /// What earlier runs learnt; none where the output is in memory.
     catalog: Option<Catalog>,
     syncs: Syncs,
@@ -125,13 +133,14 @@ fn memory_bytes(config: &RunConfig) -> u64 {
 }
 
 /// How a run's memory is parted: half for members that straddle ranges, three eighths for ranges,
-/// one eighth for what comes out of decoders.
+/// one eighth for what comes out of decoders. Shards on their way to a store take half of the first half.
 struct Memory {
     members_bytes: u64,
     ranges_bytes: u64,
     pieces_bytes: u64,
     range_bytes: u64,
     archives_at_once: usize,
+    upload_bytes: u64,
 }
 
 /// Returns how many archives a configuration reads at once within its memory.
@@ -146,15 +155,24 @@ impl Memory {
         let ranges_bytes = bytes / 8 * 3;
         let pieces_bytes = bytes / 8;
         let one_range = config.range_bytes.min(ranges_bytes / HELD_MAX).max(UNIT_BYTES);
-        let affordable = (ranges_bytes / (one_range * HELD_MAX))
-            .min(pieces_bytes / (PLAIN_PIECE_BYTES as u64 * HELD_MAX));
+        let uploads = matches!(config.publish, Publish::Shards(_))
+            && !matches!(config.output, Location::Local(_));
+        let uploads_bytes = if uploads { bytes / 4 } else { 0 };
+        // A copy on its way is held besides.
+        let copy_bytes = if config.keep.is_some() { keep::HELD_BYTES } else { 0 };
+        let affordable = (ranges_bytes / (one_range * HELD_MAX + copy_bytes))
+            .min(pieces_bytes / (PLAIN_PIECE_BYTES as u64 * HELD_MAX))
+            .min(if uploads { uploads_bytes / UPLOAD_BYTES } else { u64::MAX });
         let affordable = usize::try_from(affordable).unwrap_or(usize::MAX);
+        let archives_at_once = config.archives_max.min(affordable).max(1);
+        let copies_bytes = copy_bytes * archives_at_once as u64;
         Self {
-            members_bytes: bytes / 2,
-            ranges_bytes,
+            members_bytes: bytes / 2 - uploads_bytes,
+            ranges_bytes: ranges_bytes.saturating_sub(copies_bytes).max(one_range * HELD_MAX),
             pieces_bytes,
             range_bytes: one_range,
-            archives_at_once: config.archives_max.min(affordable).max(1),
+            archives_at_once,
+            upload_bytes: uploads_bytes.min(UPLOAD_BYTES),
         }
     }
 }
@@ -165,6 +183,8 @@ struct RunRows {
     rejected: Rows,
     unpaired: Rows,
     conflicts: Rows,
+    /// Files in shards beside those that are listed.
+    copies: Rows,
 }
 
 /// What the scans counted: members that are no halves.
@@ -225,6 +245,7 @@ impl Run {
             rejected: rows()?,
             unpaired: rows()?,
             conflicts: rows()?,
+            copies: rows()?,
         };
         let memory = Memory::of(&config);
         Ok(Self {
@@ -242,9 +263,14 @@ impl Run {
                 pieces: Budget::new(memory.pieces_bytes),
                 range_bytes: memory.range_bytes,
                 ratio_max: config.limits.compression_ratio_max,
+                keep: match &config.keep {
+                    Some(keep) => Some(Keep::new(stores.open(keep)?)),
+                    None => None,
+                },
             },
             members: Members::new(memory.members_bytes, spill.path()),
             archives_at_once: memory.archives_at_once,
+            upload_bytes: memory.upload_bytes,
             config,
             progress,
             output,

@@ -14,7 +14,7 @@ use crate::scan::{Found, Ignorance, Place};
 /// The notes on one archive.
 pub(super) struct Notes {
     half: Half,
-    archive: u32,
+    pub(super) archive: u32,
     pub(super) account: Account,
     /// None where the run writes no catalogue.
     pub(super) draft: Option<Arc<Draft>>,

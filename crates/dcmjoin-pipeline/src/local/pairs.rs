@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 
 use super::apart::{Apart, Assembled, HalfPlace};
 use super::{Part, Run, joined};
-use crate::config::{RunConfig, Source};
+use crate::config::{Publish, RunConfig, Source};
 use crate::error::RunError;
 use crate::lock::{LOCK_KEY, Lock};
 use crate::progress::{Phase, Progress};
@@ -31,6 +31,12 @@ pub async fn pairs(
     file: &Path,
     progress: Arc<Progress>,
 ) -> Result<Report, RunError> {
+    if config.publish != Publish::Instances {
+        return Err(RunError::Invalid {
+            place: "--publish".to_owned(),
+            detail: "expected instances where pairs are read one by one, got shards".to_owned(),
+        });
+    }
     let stores = Arc::new(Stores::default());
     // For the report: there is nothing to list.
     config.metadata = vec![Source::Manifest(file.to_owned())];

@@ -17,9 +17,8 @@ use crate::budget::paid;
 use crate::catalog::{Account, Known};
 use crate::config::Strategy;
 use crate::error::RunError;
-use crate::pair::Paired;
-use crate::record::Record;
-use crate::rows::{Lies, PublishedRow};
+use crate::record::{Origin, Record};
+use crate::rows::{CopyRow, Lies, PublishedRow};
 use crate::scan::{Place, unreadable};
 use crate::source::SourceError;
 
@@ -174,22 +173,32 @@ impl Run {
     }
 
     /// Lists what an earlier run published, or rejected for good, as this run's.
-    pub(super) fn recall_instance(
+    fn recall_instance(
         &self,
         row: &Row,
-        paired: &Paired,
+        uid: &SopInstanceUid,
+        origin: Origin,
         lies: Lies,
     ) -> Result<Outcome, RunError> {
-        if let (Some(key), Some(bytes), Some(crc32)) = (&row.key, row.bytes, row.crc32) {
-            let crc32 = format!("{crc32:08x}");
-            self.in_output(&PublishedRow { key: key.clone(), bytes, crc32 }, &row.warnings)?;
+        if let Some(file) = file_of(row) {
+            self.in_output(&file, &row.warnings)?;
             return Ok(Outcome::AlreadyThere);
         }
         let unknown = || Rejection::new(Reason::PayloadUnrecognised, "no reason in the catalogue");
         let rejection = rejection_of(row).unwrap_or_else(unknown);
-        self.progress.rejected.fetch_add(1, Relaxed);
-        self.rows.rejected.push(&self.rejected_instance(paired, Some(lies), rejection))?;
+        self.reject(uid.clone(), origin, Some(lies), rejection)?;
         Ok(Outcome::Rejected)
+    }
+
+    /// Keeps in mind a file in a shard whose instance is listed elsewhere.
+    fn recall_copy(&self, row: &Row, archive: u32) -> Result<Outcome, RunError> {
+        match file_of(row).filter(|file| file.offset.is_some()) {
+            None => Ok(Outcome::Open),
+            Some(file) => {
+                self.rows.copies.push(&CopyRow { image: (archive, row.offset), file })?;
+                Ok(Outcome::CopyThere)
+            }
+        }
     }
 }
 
@@ -231,19 +240,20 @@ impl Stream {
         lies: Lies,
     ) -> Result<bool, RunError> {
         let mut fact = fact_of(uid, row, archive);
-        let Some(paired) = self.headers.find(uid)? else {
-            fact.place = Record::Image(uid.clone()).append(&self.headers.store)?.0;
+        let Some(header) = self.headers.look(uid)? else {
+            fact.place = Record::Image(uid.clone()).append(&self.headers.store)?.0.0;
             self.run.progress.unpaired.fetch_add(1, Relaxed);
             self.facts.push(&fact)?;
             return Ok(true);
         };
-        if is_open(known, row, &paired) {
+        if is_open(known, row, header.origin) {
             return Ok(false);
         }
-        fact.place = self.headers.index.place(paired.slot)?.0;
-        if self.headers.index.claim(paired.slot) {
-            fact.outcome = self.run.recall_instance(row, &paired, lies)?;
-        }
+        fact.place = self.headers.index.place(header.slot)?.0;
+        fact.outcome = match self.headers.index.claim(header.slot) {
+            true => self.run.recall_instance(row, uid, header.origin, lies)?,
+            false => self.run.recall_copy(row, archive)?,
+        };
         self.facts.push(&fact)?;
         Ok(true)
     }
@@ -251,8 +261,8 @@ impl Stream {
 
 /// Returns whether nothing that holds for this run is known of what an image came to with its
 /// header.
-pub(super) fn is_open(known: &Known, row: &Row, paired: &Paired) -> bool {
-    !is_settled(known, row) || row.header_digest != Some(paired.origin.digest)
+pub(super) fn is_open(known: &Known, row: &Row, header: Origin) -> bool {
+    !is_settled(known, row) || row.header_digest != Some(header.digest)
 }
 
 /// Returns whether a row tells what its instance came to, as far as the row alone says.
@@ -265,6 +275,17 @@ fn is_settled(known: &Known, row: &Row) -> bool {
         State::Rejected => row.reason.is_some(),
     };
     known.holds() && is_whole && !stood
+}
+
+/// Returns the published file that a row tells of.
+fn file_of(row: &Row) -> Option<PublishedRow> {
+    Some(PublishedRow {
+        key: row.key.clone()?,
+        offset: row.key_offset,
+        bytes: row.bytes?,
+        crc32: format!("{:08x}", row.crc32?),
+        uid: row.key_offset.and(row.uid.clone()),
+    })
 }
 
 /// Returns the fact of a row.

@@ -2,7 +2,6 @@
 //! streams past, and leaves a fact.
 
 use std::collections::BTreeSet;
-use std::pin::pin;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -11,31 +10,26 @@ use dcmjoin_catalog::{Row, State};
 use dcmjoin_formats::payload;
 use dcmjoin_index::{Fact, FactRuns, Fingerprint, HeaderPlace, Outcome, digest};
 use dcmjoin_model::{Half, PayloadKind, Rejection, SopInstanceUid, Warnings};
-use dcmjoin_objects::{Object, on_waiting_thread};
-use futures::future::poll_immediate;
-use tokio::runtime::Handle;
+use dcmjoin_objects::Object;
 use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
 
+use super::Run;
+use super::images::{Images, Pass};
 use super::notes::Notes;
-use super::{Run, joined};
 use crate::assemble::{self, Instance};
 use crate::catalog::{Draft, Finished};
 use crate::error::RunError;
 use crate::pair::{Headers, Paired};
 use crate::publish::Published;
-use crate::record::Record;
+use crate::record::{Head, Origin, Record};
 use crate::rows::{Lies, PublishedRow, RejectedRow, Scope};
 use crate::scan::{Found, Place};
-
-/// Images that go to a folder in one task.
-const FOLDER_TASK_IMAGES: usize = 32;
 
 pub(super) struct Stream {
     pub(super) run: Arc<Run>,
     pub(super) headers: Arc<Headers>,
     pub(super) facts: FactRuns,
-    publishing: Arc<Semaphore>,
+    pub(super) publishing: Arc<Semaphore>,
     /// Archives with images that are to be looked at once all others are through.
     pub(super) late: Mutex<BTreeSet<u32>>,
 }
@@ -118,7 +112,7 @@ impl Stream {
 
         let mut scanner = scan.open(archive).await;
         let mut notes = Notes::begin(&self.run, Half::Image, number, scanner.is_compressed())?;
-        let mut images = Images::of(self, &notes);
+        let mut images = Images::of(self, &notes, Pass::Scan);
         while let Some(found) = images.meanwhile(scanner.next()).await? {
             self.run.check_stop()?;
             let Found::Half { uid, member, bytes } = found else {
@@ -134,42 +128,72 @@ impl Stream {
         notes.finish(&self.run)
     }
 
-    async fn image(&self, image: Image, draft: Option<&Draft>) -> Result<(), RunError> {
-        let Image { archive, uid, member, bytes } = image;
-        let mut fact = Fact {
-            fingerprint: Fingerprint::of(&uid),
-            digest: digest(&bytes),
-            archive,
-            offset: member.range.start,
-            length: member.range.len(),
+    pub(super) async fn image(&self, image: Image, draft: Option<&Draft>) -> Result<(), RunError> {
+        let (mut fact, mut row) = image.noted();
+        let Some(paired) = self.headers.find(&image.uid)? else {
+            return self.unpaired(image, fact, row, draft);
+        };
+        fact.place = self.headers.index.place(paired.slot)?.0;
+        // Another image with this UID came first: the merge will tell whether they differ.
+        // Workers know nothing of each other: there the conditional write tells.
+        if self.comes_first(&paired) {
+            let lies = self.run.lies(Half::Image, image.archive, &image.member);
+            let ended = self.run.pair_and_publish(&paired, lies, image.bytes).await?;
+            fact.outcome = ended.outcome;
+            ended.note(&mut row, paired.origin.digest);
+        }
+        self.tell(&fact, row, draft)
+    }
+
+    /// Returns whether an instance is this image's to publish.
+    pub(super) fn comes_first(&self, paired: &Paired) -> bool {
+        !self.run.keeps_books() || self.headers.index.claim(paired.slot)
+    }
+
+    /// Accounts for an image without header.
+    pub(super) fn unpaired(
+        &self,
+        image: Image,
+        mut fact: Fact,
+        mut row: Row,
+        draft: Option<&Draft>,
+    ) -> Result<(), RunError> {
+        row.kind = Some(payload::look(&image.bytes, &self.run.config.limits.payload).kind);
+        if self.run.keeps_books() {
+            fact.place = Record::Image(image.uid).append(&self.headers.store)?.0.0;
+        }
+        self.run.progress.unpaired.fetch_add(1, Relaxed);
+        self.tell(&fact, row, draft)
+    }
+
+    /// Keeps what became of an image.
+    pub(super) fn tell(
+        &self,
+        fact: &Fact,
+        row: Row,
+        draft: Option<&Draft>,
+    ) -> Result<(), RunError> {
+        if self.run.keeps_books() {
+            self.facts.push(fact)?;
+        }
+        draft.map_or(Ok(()), |draft| draft.push(row))
+    }
+}
+
+impl Image {
+    /// Returns fact and row of an image of which no more is known than its bytes.
+    pub(super) fn noted(&self) -> (Fact, Row) {
+        let fact = Fact {
+            fingerprint: Fingerprint::of(&self.uid),
+            digest: digest(&self.bytes),
+            archive: self.archive,
+            offset: self.member.range.start,
+            length: self.member.range.len(),
             place: 0,
             outcome: Outcome::Open,
         };
-        let mut row = row_of(&uid, &fact, crc32c::crc32c(&bytes));
-        match self.headers.find(&uid)? {
-            None => {
-                row.kind = Some(payload::look(&bytes, &self.run.config.limits.payload).kind);
-                if self.run.keeps_books() {
-                    fact.place = Record::Image(uid).append(&self.headers.store)?.0;
-                }
-                self.run.progress.unpaired.fetch_add(1, Relaxed);
-            }
-            Some(paired) => {
-                fact.place = self.headers.index.place(paired.slot)?.0;
-                // Another image with this UID came first: the merge will tell whether they differ.
-                // Workers know nothing of each other: there the conditional write tells.
-                if !self.run.keeps_books() || self.headers.index.claim(paired.slot) {
-                    let lies = self.run.lies(Half::Image, archive, &member);
-                    let ended = self.run.pair_and_publish(&paired, lies, bytes).await?;
-                    fact.outcome = ended.outcome;
-                    ended.note(&mut row, paired.origin.digest);
-                }
-            }
-        }
-        if self.run.keeps_books() {
-            self.facts.push(&fact)?;
-        }
-        draft.map_or(Ok(()), |draft| draft.push(row))
+        let row = row_of(&self.uid, &fact, crc32c::crc32c(&self.bytes));
+        (fact, row)
     }
 }
 
@@ -185,8 +209,13 @@ pub(super) fn row_of(uid: &SopInstanceUid, fact: &Fact, crc32c: u32) -> Row {
 }
 
 impl Ended {
+    pub(super) fn rejected(rejection: Rejection) -> Self {
+        let (outcome, warnings) = (Outcome::Rejected, Warnings::default());
+        Self { outcome, kind: None, object: None, rejection: Some(rejection), warnings }
+    }
+
     /// Writes to an image's row what its instance came to.
-    fn note(self, row: &mut Row, header_digest: u128) {
+    pub(super) fn note(self, row: &mut Row, header_digest: u128) {
         row.kind = self.kind;
         row.header_digest = Some(header_digest);
         row.state = if self.object.is_some() { State::Published } else { State::Rejected };
@@ -194,95 +223,13 @@ impl Ended {
             row.crc32 = u32::from_str_radix(&object.crc32, 16).ok();
             row.bytes = Some(object.bytes);
             row.key = Some(object.key);
+            row.key_offset = object.offset;
             row.warnings = self.warnings;
         }
         if let Some(rejection) = self.rejection {
             row.reason = Some(rejection.reason);
             row.detail = Some(rejection.detail);
         }
-    }
-}
-
-/// Images of one archive that are being assembled and published.
-///
-/// To a store each is a task, which waits for its answer. To a folder several are one task on a
-/// thread that may wait for the device: handing over a thread costs as much as creating a file.
-pub(super) struct Images {
-    stream: Arc<Stream>,
-    draft: Option<Arc<Draft>>,
-    /// Less than a task's.
-    waiting: Vec<Image>,
-    tasks: JoinSet<Result<(), RunError>>,
-}
-
-impl Images {
-    pub(super) fn of(stream: &Arc<Stream>, notes: &Notes) -> Self {
-        Self {
-            stream: Arc::clone(stream),
-            draft: notes.draft.clone(),
-            waiting: Vec::new(),
-            tasks: JoinSet::new(),
-        }
-    }
-
-    fn to_folder(&self) -> bool {
-        self.stream.run.output.is_folder()
-    }
-
-    /// Takes an image up, with those that wait, once they are enough for a task.
-    pub(super) async fn add(&mut self, image: Image) -> Result<(), RunError> {
-        self.waiting.push(image);
-        let enough = if self.to_folder() { FOLDER_TASK_IMAGES } else { 1 };
-        if self.waiting.len() >= enough { self.take_up().await } else { Ok(()) }
-    }
-
-    /// Waits for something of the archive. Where it is not there at once, the images that wait are
-    /// taken up first: it may need the memory that they hold.
-    pub(super) async fn meanwhile<T>(
-        &mut self,
-        next: impl Future<Output = T>,
-    ) -> Result<T, RunError> {
-        let mut next = pin!(next);
-        if let Some(next) = poll_immediate(next.as_mut()).await {
-            return Ok(next);
-        }
-        self.take_up().await?;
-        Ok(next.await)
-    }
-
-    /// Waits for room, then takes up the images that wait.
-    async fn take_up(&mut self) -> Result<(), RunError> {
-        let images = std::mem::take(&mut self.waiting);
-        if images.is_empty() {
-            return Ok(());
-        }
-        let permit = Arc::clone(&self.stream.publishing).acquire_owned().await;
-        while let Some(done) = self.tasks.try_join_next() {
-            joined(Some(done))?;
-        }
-        let (stream, draft) = (Arc::clone(&self.stream), self.draft.clone());
-        let task = async move {
-            let _permit = permit;
-            for image in images {
-                stream.image(image, draft.as_deref()).await?;
-            }
-            Ok(())
-        };
-        if self.to_folder() {
-            let runtime = Handle::current();
-            self.tasks.spawn_blocking(move || runtime.block_on(on_waiting_thread(task)));
-        } else {
-            self.tasks.spawn(task);
-        }
-        Ok(())
-    }
-
-    pub(super) async fn join(mut self) -> Result<(), RunError> {
-        self.take_up().await?;
-        while let Some(done) = self.tasks.join_next().await {
-            joined(Some(done))?;
-        }
-        Ok(())
     }
 }
 
@@ -315,12 +262,8 @@ impl Run {
                 Ok(Ended { outcome, kind, object: Some(object), rejection: None, warnings })
             }
             (Published::Rejected(rejection), _) => {
-                self.progress.rejected.fetch_add(1, Relaxed);
-                let row = self.rejected_instance(paired, image, rejection.clone());
-                self.rows.rejected.push(&row)?;
-                let (kind, warnings) = (None, Warnings::default());
-                let (outcome, rejection) = (Outcome::Rejected, Some(rejection));
-                Ok(Ended { outcome, kind, object: None, rejection, warnings })
+                self.reject(paired.header.uid.clone(), paired.origin, image, rejection.clone())?;
+                Ok(Ended::rejected(rejection))
             }
             (Published::Durable(..), Err(_)) => Err(RunError::Internal(
                 "an instance was published that was not assembled".to_owned(),
@@ -340,29 +283,41 @@ impl Run {
         self.rows.published.push(object)
     }
 
+    /// Counts and lists an instance that cannot be published.
+    pub(super) fn reject(
+        &self,
+        uid: SopInstanceUid,
+        origin: Origin,
+        image: Option<Lies>,
+        rejection: Rejection,
+    ) -> Result<(), RunError> {
+        self.progress.rejected.fetch_add(1, Relaxed);
+        self.rows.rejected.push(&self.rejected_instance(uid, origin, image, rejection))
+    }
+
     pub(super) fn rejected_instance(
         &self,
-        paired: &Paired,
+        uid: SopInstanceUid,
+        origin: Origin,
         image: Option<Lies>,
         rejection: Rejection,
     ) -> RejectedRow {
         RejectedRow {
             scope: Scope::Instance,
             rejection,
-            uid: Some(paired.header.uid.clone()),
-            metadata: Some(self.lies_of_header(paired)),
+            uid: Some(uid),
+            metadata: Some(self.lies_of_header(origin)),
             image,
         }
     }
 
-    pub(super) fn lies_of_header(&self, paired: &Paired) -> Lies {
-        let origin = paired.origin;
+    pub(super) fn lies_of_header(&self, origin: Origin) -> Lies {
         let archive = self.metadata.url(origin.archive);
         Lies { archive, member: None, offset: origin.offset, length: origin.length }
     }
 
     /// Returns the UID that a place of the header store tells.
     pub(super) fn uid_at(headers: &Headers, place: u64) -> Result<SopInstanceUid, RunError> {
-        Ok(Record::read(&headers.store, HeaderPlace(place))?.uid().clone())
+        Ok(Head::read(&headers.store, HeaderPlace(place))?.uid)
     }
 }

@@ -14,11 +14,13 @@ use dcmjoin_index::Fingerprint;
 use dcmjoin_ledger::facts::{Fact, Pair};
 use dcmjoin_ledger::tasks::{Depth, Stage};
 use dcmjoin_ledger::{CampaignName, FactLog, TaskStore};
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
 use super::session::Means;
 use super::work::WorkError;
 use crate::catalog::Known;
+use crate::config::Publish;
 use crate::local::{Apart, Assembled, HalfPlace, joined};
 
 /// Facts of one append.
@@ -27,7 +29,7 @@ const APPEND_FACTS: usize = 10_000;
 const PAIRS: usize = 256;
 /// Pairs that are assembled at once.
 const PAIRS_AT_ONCE: usize = 32;
-/// How long a look for pairs waits; a wish to stop is seen by then.
+/// How long it waits before it looks for pairs again.
 const WAIT: Duration = Duration::from_secs(1);
 
 /// How long pairs wait where more headers of their campaign are still to be scanned.
@@ -96,21 +98,41 @@ fn fact_of(known: &Known, row: Row) -> Option<Fact> {
     })
 }
 
+/// The wish to stop, which wakes who waits.
+#[derive(Debug, Default)]
+pub(super) struct Stop {
+    asked: AtomicBool,
+    wake: Notify,
+}
+
+impl Stop {
+    pub(super) fn ask(&self) {
+        self.asked.store(true, Relaxed);
+        self.wake.notify_one();
+    }
+
+    /// Waits, less where it is asked meanwhile.
+    async fn sleep(&self, time: Duration) {
+        // What nobody waited for is kept for the next one.
+        let _ = tokio::time::timeout(time, self.wake.notified()).await;
+    }
+}
+
 /// Publishes late pairs as they come, until it is asked to stop.
-pub(super) async fn assemble(
-    means: &Means,
-    worker: &str,
-    stop: &AtomicBool,
-) -> Result<Late, WorkError> {
+pub(super) async fn assemble(means: &Means, worker: &str, stop: &Stop) -> Result<Late, WorkError> {
     let mut late = Late::default();
     let Some(facts) = &means.facts else { return Ok(late) };
     let mut reader = facts.join(worker).await?;
-    let mut campaigns: HashMap<CampaignName, Arc<Apart>> = HashMap::new();
-    while !stop.load(Relaxed) {
-        let pairs = reader.next(PAIRS, WAIT).await?;
-        if !pairs.is_empty() && means.gathers_headers(&pairs).await? {
+    let mut campaigns: HashMap<CampaignName, Option<Arc<Apart>>> = HashMap::new();
+    while !stop.asked.load(Relaxed) {
+        let pairs = reader.look(PAIRS).await?;
+        if pairs.is_empty() {
+            stop.sleep(WAIT).await;
+            continue;
+        }
+        if means.gathers_headers(&pairs).await? {
             reader.again().await?;
-            tokio::time::sleep(GATHER).await;
+            stop.sleep(GATHER).await;
             continue;
         }
         let mut tasks = JoinSet::new();
@@ -118,15 +140,15 @@ pub(super) async fn assemble(
             if !campaigns.contains_key(&pair.campaign) {
                 // One campaign's memory at a time.
                 campaigns.clear();
-                let config = means.config(&pair.campaign).await?;
-                let progress = Arc::clone(&means.progress);
-                let apart = Apart::begin(&means.stores, config, progress).await?;
-                campaigns.insert(pair.campaign.clone(), Arc::new(apart));
+                campaigns.insert(pair.campaign.clone(), means.apart(&pair.campaign).await?);
             }
             if tasks.len() >= PAIRS_AT_ONCE {
                 late.count(joined(tasks.join_next().await)?);
             }
-            let Some(apart) = campaigns.get(&pair.campaign) else { continue };
+            let Some(Some(apart)) = campaigns.get(&pair.campaign) else {
+                late.left += 1;
+                continue;
+            };
             let (apart, pair) = (Arc::clone(apart), pair.clone());
             tasks.spawn(async move {
                 let (metadata, image) = (place(&pair.metadata), place(&pair.image));
@@ -143,6 +165,17 @@ pub(super) async fn assemble(
 }
 
 impl Means {
+    /// Returns what publishes pairs of a campaign; `None` where it publishes shards, each of which has
+    /// all of an archive's late images: those are left to the closing.
+    async fn apart(&self, campaign: &CampaignName) -> Result<Option<Arc<Apart>>, WorkError> {
+        let config = self.config(campaign).await?;
+        if config.publish != Publish::Instances {
+            return Ok(None);
+        }
+        let progress = Arc::clone(&self.progress);
+        Ok(Some(Arc::new(Apart::begin(&self.stores, config, progress).await?)))
+    }
+
     /// Returns whether metadata archives of the pairs' campaigns are open: of several headers of one
     /// instance the rule by digest decides, so all that are on their way must be there.
     async fn gathers_headers(&self, pairs: &[Pair]) -> Result<bool, WorkError> {

@@ -7,7 +7,7 @@ use dcmjoin_objects::Stores;
 use serde::{Deserialize, Serialize};
 
 use super::work::WorkError;
-use crate::config::{IfExists, RunConfig, Source};
+use crate::config::{IfExists, Publish, RunConfig, Source};
 use crate::error::RunError;
 use crate::manifest;
 
@@ -23,10 +23,16 @@ pub struct CampaignSettings {
     pub output: String,
     /// How their keys are made.
     pub layout: String,
+    /// In which form instances are published.
+    #[serde(default)]
+    pub publish: Publish,
     /// What happens where an object stands already.
     pub if_exists: IfExists,
     /// A value that cannot be kept as it was rejects its header.
     pub strict_values: bool,
+    /// Where copies of all archives are kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keep: Option<String>,
 }
 
 impl CampaignSettings {
@@ -37,8 +43,10 @@ impl CampaignSettings {
             schema: SCHEMA.to_owned(),
             output: absolute(&config.output.to_string()),
             layout: config.layout.to_string(),
+            publish: config.publish,
             if_exists: config.if_exists,
             strict_values: config.strict_values,
+            keep: config.keep.as_ref().map(|keep| absolute(&keep.to_string())),
         }
     }
 
@@ -61,8 +69,10 @@ impl CampaignSettings {
     pub fn on(&self, machine: &RunConfig) -> Result<RunConfig, RunError> {
         let mut config = RunConfig::new(Vec::new(), Vec::new(), self.output.parse()?);
         config.layout = self.layout.parse()?;
+        config.publish = self.publish;
         config.if_exists = self.if_exists;
         config.strict_values = self.strict_values;
+        config.keep = self.keep.as_deref().map(str::parse).transpose()?;
         config.archives_max = machine.archives_max;
         // Whether it goes to a store or a folder, the output tells.
         if machine.publishing_max > 0 {

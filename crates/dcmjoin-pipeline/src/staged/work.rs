@@ -19,7 +19,7 @@ use dcmjoin_objects::Stores;
 use thiserror::Error;
 use tokio::task::{AbortHandle, JoinSet};
 
-use super::assemble::{Late, assemble};
+use super::assemble::{Late, Stop, assemble};
 use super::session::{Ended, Means, Session};
 use crate::config::RunConfig;
 use crate::error::RunError;
@@ -131,7 +131,7 @@ pub async fn work(
     let machine = config.machine.clone();
     let stores = Arc::clone(stores);
     let means = Arc::new(Means { stores, tasks, facts, machine, progress });
-    let stop = AtomicBool::new(false);
+    let stop = Stop::default();
     let mut worker = Worker::new(Arc::clone(&means), config, drain);
     let assembles = worker.config.assembles.then(|| worker.config.worker.clone());
     let late = async {
@@ -142,7 +142,7 @@ pub async fn work(
     };
     let scan = async {
         let ended = worker.work_off().await;
-        stop.store(true, Relaxed);
+        stop.ask();
         ended
     };
     let (late, ended) = tokio::join!(late, scan);
@@ -164,6 +164,8 @@ struct Worker {
     held: Held,
     worked: Worked,
     asked: Option<Instant>,
+    /// When it looked for open tasks.
+    looked: Option<Instant>,
 }
 
 impl Worker {
@@ -178,6 +180,7 @@ impl Worker {
             held: Held::default(),
             worked: Worked::default(),
             asked: None,
+            looked: None,
         }
     }
 
@@ -198,7 +201,8 @@ impl Worker {
             self.claim().await?;
             self.begin_next().await?;
             if self.running.is_empty() && self.next.is_empty() {
-                if !self.config.waits && !self.is_any_open().await? {
+                let looks = self.looked.is_none_or(|looked| looked.elapsed() >= OPEN_EVERY);
+                if !self.config.waits && looks && !self.is_any_open().await? {
                     return Ok(());
                 }
                 tokio::time::sleep(ASK_EVERY).await;
@@ -331,8 +335,8 @@ impl Worker {
     }
 
     /// Returns whether tasks of this worker's stages, or of stages before them, are open.
-    async fn is_any_open(&self) -> Result<bool, WorkError> {
-        tokio::time::sleep(OPEN_EVERY.saturating_sub(ASK_EVERY)).await;
+    async fn is_any_open(&mut self) -> Result<bool, WorkError> {
+        self.looked = Some(Instant::now());
         let last = self.config.stages.iter().max();
         let depths = self.means.tasks.depths().await?;
         Ok(depths.iter().any(|depth| {

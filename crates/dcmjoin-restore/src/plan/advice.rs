@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use serde::Serialize;
 
 use super::work::{self, Run};
-use super::{Bill, OutputLayout, Terms, TierRow};
+use super::{AskRow, Bill, OutputLayout, Terms, TierRow, asking};
 use crate::class::Tier;
 use crate::money::{Usd, float, grouped};
 
@@ -56,11 +56,13 @@ pub(super) fn recommend(
     runs: &[Bill],
     tiers: &[TierRow],
     tier: Tier,
+    asking: &[AskRow],
 ) -> Recommendation {
     let best = chosen(terms, runs);
     let why = [
         vec![why_run(best, runs)],
         why_tier(terms, tiers, tier),
+        asking::why(terms, asking),
         why_deadline(terms, best),
         largest_line(best),
     ];
@@ -149,9 +151,9 @@ fn largest_line(best: &Bill) -> Vec<String> {
 }
 
 /// Returns what is worth knowing beside the bills.
-pub(super) fn notes(terms: &Terms<'_>, tier: Tier) -> Vec<String> {
+pub(super) fn notes(terms: &Terms<'_>) -> Vec<String> {
     let mut notes = Vec::new();
-    let (archives, bytes) = work::archived(terms.question);
+    let (_, bytes) = work::archived(terms.question);
     if bytes >= LARGE_BYTES {
         notes.push(
             "sets of hundreds of terabytes may take longer to restore than the hours shown".into(),
@@ -166,11 +168,6 @@ pub(super) fn notes(terms: &Terms<'_>, tier: Tier) -> Vec<String> {
         "through a NAT gateway instead of an S3 gateway endpoint the bytes read would cost {} more",
         prices.nat_gb.usd.for_each(gb, 1 << 30).rounded()
     ));
-    if tier != Tier::Expedited {
-        let job =
-            prices.batch_job.usd + prices.batch_million.usd.for_each(archives.into(), 1_000_000);
-        notes.push(format!("restores begun by a Batch Operations job would cost {job} more"));
-    }
     if terms.question.only.is_some() {
         notes.push("of a part of the images all metadata archives are read: which hold its headers is not known before".into());
     }

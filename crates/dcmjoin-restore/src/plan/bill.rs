@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::work::{self, Run, Work};
-use super::{HoursRange, PlanError, Terms};
+use super::{HoursRange, PlanError, Terms, asking};
 use crate::class::Tier;
 use crate::money::Usd;
 use crate::prices::{Basis, Price};
@@ -16,6 +16,8 @@ pub enum What {
     Retrieval,
     /// Restore requests.
     RestoreRequests,
+    /// Batch Operations jobs that ask for restores.
+    BatchJobs,
     /// Restored copies in S3 Standard.
     Copies,
     /// GET requests.
@@ -36,9 +38,10 @@ pub enum What {
 
 impl What {
     /// All lines, in the order of a bill.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Retrieval,
         Self::RestoreRequests,
+        Self::BatchJobs,
         Self::Copies,
         Self::Get,
         Self::PutOutput,
@@ -55,6 +58,7 @@ impl What {
         match self {
             Self::Retrieval => "retrieval",
             Self::RestoreRequests => "restore requests",
+            Self::BatchJobs => "batch jobs",
             Self::Copies => "restored copies",
             Self::Get => "GET requests",
             Self::PutOutput => "PUT of the output",
@@ -114,6 +118,7 @@ impl Bill {
 pub fn bill(terms: &Terms<'_>, run: Run, tier: Tier) -> Result<Bill, PlanError> {
     let work = work::work(terms, run, tier)?;
     let mut lines = restores(terms, tier, &work)?;
+    lines.push(asking::line(terms, tier, work.busy_secs)?);
     lines.extend(requests(terms, &work));
     lines.push(raw_storage(terms, &work));
     lines.push(events(terms, tier));

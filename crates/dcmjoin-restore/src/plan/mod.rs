@@ -7,6 +7,7 @@
 //! - [`assume`]: the figures that are assumed, each with its name and reason;
 //! - [`work`]: how much each way of running reads, writes and asks for, and how long that takes;
 //! - [`bill`]: what that costs, line by line;
+//! - [`asking`]: restores asked for by calls or by jobs;
 //! - [`course`]: when each wave is asked for, read and gone, where the hour is known;
 //! - [`advice`]: which to choose, and why;
 //! - [`chart`]: the plan as a picture.
@@ -15,6 +16,7 @@
 //! never cost less. Nothing is assumed that the plan does not name.
 
 pub mod advice;
+pub mod asking;
 pub mod assume;
 pub mod bill;
 pub mod chart;
@@ -26,6 +28,7 @@ pub mod work;
 use serde::{Serialize, Serializer};
 
 pub use advice::Recommendation;
+pub use asking::{AskRow, By};
 pub use assume::{Assumption, Assumptions};
 pub use bill::{Bill, Line, What};
 pub use question::{Holding, Kms, Only, OutputLayout, PlanError, Question};
@@ -129,6 +132,8 @@ pub struct Plan {
     pub layouts: Vec<LayoutRow>,
     /// Encryption.
     pub kms: Vec<KmsRow>,
+    /// Restores asked for by calls and by jobs, for the one-pass run.
+    pub asking: Vec<AskRow>,
     /// Machines.
     pub machines: Vec<MachineRow>,
     /// What to do.
@@ -174,7 +179,8 @@ pub fn plan(question: &Question, prices: &Prices) -> Result<Plan, PlanError> {
         runs.push(bill::bill(&terms, run, tier)?);
     }
     runs.sort_by_key(|bill| bill.total_usd);
-    let recommendation = advice::recommend(&terms, &runs, &tiers, tier);
+    let asking = asking::rows(&terms, tier)?;
+    let recommendation = advice::recommend(&terms, &runs, &tiers, tier, &asking);
     Ok(Plan {
         format: FORMAT,
         scope: scope(&terms, recommendation.run, tier, machine)?,
@@ -182,8 +188,9 @@ pub fn plan(question: &Question, prices: &Prices) -> Result<Plan, PlanError> {
         copies: rows::days_rows(&terms, tier)?,
         layouts: rows::layout_rows(&terms),
         kms: rows::kms_rows(&terms, tier)?,
+        asking,
         machines: rows::machine_rows(&terms),
-        notes: advice::notes(&terms, tier),
+        notes: advice::notes(&terms),
         assumptions: question.assumptions.list(&question),
         runs,
         tiers,

@@ -85,6 +85,8 @@ pub struct Question {
     pub layout: OutputLayout,
     /// How objects are encrypted.
     pub kms: Kms,
+    /// Whether restores are asked for by S3 Batch Operations jobs.
+    pub batch_jobs: bool,
     /// In how many hours all must be done; the cheapest is recommended where `None`.
     pub deadline_hours: Option<u64>,
     /// What is assumed.

@@ -137,6 +137,8 @@ pub enum Failure {
     ScanTooLong,
     /// Scans of it fail, as often as the policy allows.
     ScanKeepsFailing,
+    /// Workers keep going away while they scan it, as often as the policy allows.
+    WorkersKeepDying,
     /// It is replaced again and again while it is read.
     KeepsChanging,
     /// A person cancelled it.
@@ -154,6 +156,9 @@ pub struct Counts {
     pub extends: u16,
     /// Scans that failed.
     pub scans: u16,
+    /// Scans whose worker went away: it may have been killed, or ended by this archive.
+    #[serde(default)]
+    pub lost: u16,
 }
 
 /// What a call of `RestoreObject` is for.

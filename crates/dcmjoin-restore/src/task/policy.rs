@@ -30,6 +30,8 @@ pub struct Policy {
     pub extends_max: u16,
     /// How often a scan may fail.
     pub scans_max: u16,
+    /// How often the worker of a scan may go away.
+    pub lost_max: u16,
     /// A call without an answer for so long is made again, in seconds. Longer for Batch Operations.
     pub answer_secs_max: u64,
     /// A restore that has not begun within so many seconds is given up.
@@ -60,6 +62,8 @@ impl Default for Policy {
             denied_max: 3,
             extends_max: 8,
             scans_max: 5,
+            // Machines that are taken away at any time are no archive's fault.
+            lost_max: 20,
             answer_secs_max: 300,
             requested_secs_max: 2 * DAY,
             // The longest documented is 48 hours; large sets take longer.
@@ -85,9 +89,9 @@ impl Policy {
         if self.days == 0 || self.days > self.days_max {
             return Err(PolicyError("`days` must be at least 1 and at most `days_max`"));
         }
-        if self.restores_max == 0 || self.tries_max == 0 || self.scans_max == 0 {
+        if [self.restores_max, self.tries_max, self.scans_max, self.lost_max].contains(&0) {
             return Err(PolicyError(
-                "`restores_max`, `tries_max` and `scans_max` must be at least 1",
+                "`restores_max`, `tries_max`, `scans_max` and `lost_max` must be at least 1",
             ));
         }
         Ok(self)
@@ -137,6 +141,7 @@ mod tests {
         assert!(Policy { days: 0, ..Policy::default() }.checked().is_err());
         assert!(Policy { days: 31, ..Policy::default() }.checked().is_err());
         assert!(Policy { restores_max: 0, ..Policy::default() }.checked().is_err());
+        assert!(Policy { lost_max: 0, ..Policy::default() }.checked().is_err());
     }
 
     #[test]

@@ -161,9 +161,17 @@ impl Turn<'_> {
             ScanResult::Stopped => self.enter(State::Available { until, as_of }),
             ScanResult::Overwritten => self.overwritten(),
             ScanResult::Denied => self.scan_failed(until, as_of, Failure::AccessDenied),
-            ScanResult::Broke | ScanResult::Lost => {
-                self.scan_failed(until, as_of, Failure::ScanKeepsFailing);
-            }
+            ScanResult::Broke => self.scan_failed(until, as_of, Failure::ScanKeepsFailing),
+            ScanResult::Lost => self.scan_lost(until, as_of),
+        }
+    }
+
+    /// Nobody knows why the worker went away: it counts apart, and the archive does not rest.
+    fn scan_lost(&mut self, until: Until, as_of: Moment) {
+        self.task.counts.lost += 1;
+        self.enter(State::Available { until, as_of });
+        if self.task.counts.lost >= self.setting.policy.lost_max {
+            self.fail(Failure::WorkersKeepDying);
         }
     }
 

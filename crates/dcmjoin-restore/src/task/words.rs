@@ -31,7 +31,7 @@ impl State {
 
 impl Failure {
     /// All failures.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::NotFound,
         Self::AccessDenied,
         Self::RequestRefused,
@@ -41,6 +41,7 @@ impl Failure {
         Self::CopyKeepsExpiring,
         Self::ScanTooLong,
         Self::ScanKeepsFailing,
+        Self::WorkersKeepDying,
         Self::KeepsChanging,
         Self::Cancelled,
     ];
@@ -58,6 +59,7 @@ impl Failure {
             Self::CopyKeepsExpiring => "copy_keeps_expiring",
             Self::ScanTooLong => "scan_too_long",
             Self::ScanKeepsFailing => "scan_keeps_failing",
+            Self::WorkersKeepDying => "workers_keep_dying",
             Self::KeepsChanging => "keeps_changing",
             Self::Cancelled => "cancelled",
         }

@@ -31,6 +31,7 @@ fn pebibyte() -> Question {
         machines: 1,
         layout: OutputLayout::Instances,
         kms: Kms::Keys,
+        batch_jobs: false,
         deadline_hours: None,
         assumptions: Assumptions::default(),
     }
@@ -299,4 +300,39 @@ proptest! {
         let holds = u128::from(scope.wave_bytes) * u128::from(scope.waves);
         prop_assert!(holds >= u128::from(scope.images.bytes));
     }
+}
+
+#[test]
+fn jobs_pay_where_calls_keep_an_expensive_machine() {
+    let row = |machine: &str, archives: u64, batch_jobs: bool| {
+        let images = holding(archives, PIB);
+        let machine = Some(machine.to_owned());
+        answer(&Question { machine, images, batch_jobs, ..pebibyte() })
+    };
+    // 2,000 seconds of $10.848 an hour, against a job a wave and two dollars.
+    let dear = row("i3en.24xlarge", 2_000_000, false);
+    let [calls, jobs] = &dear.asking[..] else { panic!("{:?}", dear.asking) };
+    assert_eq!((calls.requests, jobs.requests), (2_000_000, dear.scope.waves));
+    about(calls.usd, 2_000.0 * 10.848 / 3_600.0);
+    exactly(jobs.usd, 0.25 * f64::from(u32::try_from(jobs.requests).unwrap()) + 2.0);
+    assert_eq!((calls.pays, jobs.pays), (false, true));
+    let why = dear.recommendation.why.join("; ");
+    assert!(why.contains("ask by Batch Operations jobs: 2,000,000 calls"), "{why}");
+    assert_eq!(bill(&dear, Run::OnePass).of(What::BatchJobs), Usd::ZERO, "they were not asked for");
+    assert_eq!(
+        bill(&row("i3en.24xlarge", 2_000_000, true), Run::OnePass).of(What::BatchJobs),
+        jobs.usd
+    );
+
+    // A million calls take 1,000 seconds: $3.01; 0.25 / (3.013333 - 1) of a million pays for a job.
+    let few = row("i3en.24xlarge", 10_000, false);
+    assert!(few.asking[0].pays && !few.asking[1].pays, "{:?}", few.asking);
+    let why = few.recommendation.why.join("; ");
+    assert!(why.contains("and pay from 124,173 archives a wave on"), "{why}");
+    let cheap = row("c6gn.16xlarge", 2_000_000, false).recommendation.why.join("; ");
+    assert!(cheap.contains("do not pay with such a machine"), "{cheap}");
+    let question = Question { tier: Some(Tier::Expedited), batch_jobs: true, ..pebibyte() };
+    let expedited = answer(&question);
+    assert!(expedited.asking.is_empty(), "Expedited has no jobs");
+    assert_eq!(bill(&expedited, Run::OnePass).of(What::BatchJobs), Usd::ZERO);
 }

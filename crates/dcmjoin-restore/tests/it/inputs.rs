@@ -23,6 +23,7 @@ pub(crate) fn tight_policy() -> Policy {
         denied_max: 2,
         extends_max: 1,
         scans_max: 2,
+        lost_max: 2,
         restoring_secs_max: 3 * DAY,
         ..Policy::default()
     }

@@ -169,6 +169,7 @@ fn check_counts(policy: &Policy, step: &Step) {
     assert!(counts.tries <= policy.tries_max, "{step:?}");
     assert!(counts.extends <= policy.extends_max, "{step:?}");
     assert!(counts.scans <= policy.scans_max, "{step:?}");
+    assert!(counts.lost <= policy.lost_max, "{step:?}");
 }
 
 /// 5 and 6: one call at a time, which never shortens a copy, and asks for what the class has.

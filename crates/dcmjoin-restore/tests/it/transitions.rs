@@ -404,7 +404,7 @@ fn the_result_of_a_scan_that_was_given_up_does_not_count() {
     story.restored().feed(Input::ScannerFree);
     let first = story.task.ticket;
     story.scanned(ScanResult::Lost).is("available");
-    story.feed(Input::ScannerFree).noted(Note::NotYet).wait(2).feed(Input::ScannerFree);
+    story.feed(Input::ScannerFree);
     story.is("scanning").feed(Input::Scan { ticket: first, result: ScanResult::Done });
     story.noted(Note::Late).is("scanning");
 }
@@ -420,6 +420,19 @@ fn poison_is_given_up_and_a_stop_is_not_held_against_it() {
         story.wait(60).feed(Input::ScannerFree).is("scanning").scanned(ScanResult::Broke);
     }
     story.failed(Failure::ScanKeepsFailing);
+}
+
+#[test]
+fn workers_that_go_away_count_apart_and_not_for_ever() {
+    let policy = Policy::default();
+    let mut story = Story::new(policy.clone());
+    story.restored();
+    for _ in 1..policy.lost_max {
+        story.feed(Input::ScannerFree).scanned(ScanResult::Lost).is("available");
+    }
+    assert_eq!((story.task.counts.scans, story.task.counts.lost), (0, policy.lost_max - 1));
+    story.feed(Input::ScannerFree).scanned(ScanResult::Lost);
+    story.failed(Failure::WorkersKeepDying);
 }
 
 #[test]

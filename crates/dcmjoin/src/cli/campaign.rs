@@ -37,7 +37,7 @@ pub(crate) enum CampaignCommand {
     /// Run the campaign until it is done, paused or stopped; again to go on
     Start {
         #[command(flatten)]
-        wait: WaitArgs,
+        how: OrchestratorArgs,
     },
     /// Say where the campaign stands
     Status,
@@ -88,6 +88,9 @@ pub(crate) struct CreateArgs {
     /// The campaign pauses before it spends more, in US dollars
     #[arg(long, value_name = "USD")]
     pub(crate) budget_usd: Option<f64>,
+    /// Where archives are copied to while they are read: a folder, `file://` or `s3://bucket/prefix`
+    #[arg(long, value_name = "DST")]
+    pub(crate) keep_copies: Option<Location>,
     /// A price file [default: the shipped prices]
     #[arg(long, value_name = "FILE")]
     pub(crate) prices: Option<PathBuf>,
@@ -110,14 +113,19 @@ pub(crate) struct OrchestrateArgs {
     #[arg(long)]
     pub(crate) until_idle: bool,
     #[command(flatten)]
-    pub(crate) wait: WaitArgs,
+    pub(crate) how: OrchestratorArgs,
 }
 
-#[derive(Debug, Args)]
-pub(crate) struct WaitArgs {
+/// How an orchestrator waits and reads.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct OrchestratorArgs {
     /// The longest wait between looks at the queue, in seconds: each look is a request
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=300))]
     pub(crate) wait_secs: u16,
+    /// Give archives to the workers of this task store (`dcmjoin work scan --wait`) instead of reading
+    /// them here
+    #[arg(long, value_name = "STORE")]
+    pub(crate) tasks: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -120,6 +120,9 @@ pub(crate) struct RestoreArgs {
     /// Bytes of a wave [default: what is read within the days]
     #[arg(long, value_name = "SIZE", value_parser = size)]
     pub(crate) wave_bytes: Option<u64>,
+    /// Ask for restores by S3 Batch Operations jobs, one a wave, instead of a call an archive
+    #[arg(long)]
+    pub(crate) batch_jobs: bool,
     /// Hours in which all must be done
     #[arg(long, value_name = "H")]
     pub(crate) deadline_hours: Option<u64>,

@@ -6,7 +6,7 @@ use dcmjoin_objects::Location;
 use dcmjoin_pipeline::Layout;
 use dcmjoin_pipeline::config::Source;
 
-use super::{IfExistsArg, Resources};
+use super::{Form, IfExistsArg, Resources};
 
 #[derive(Debug, Args)]
 pub(crate) struct WorkArgs {
@@ -63,6 +63,8 @@ pub(crate) struct AddArgs {
     /// Key of an instance, of {uid}, {study}, {series} and {hash} (four digits, spreads prefixes)
     #[arg(long, value_name = "TEMPLATE", default_value_t)]
     pub(crate) layout: Layout,
+    #[command(flatten)]
+    pub(crate) form: Form,
     /// What to do where an object stands already: skip or replace
     #[arg(long, value_name = "RULE", value_enum, default_value_t)]
     pub(crate) if_exists: IfExistsArg,

@@ -7,19 +7,22 @@ use std::time::Duration;
 use anyhow::Context as _;
 use dcmjoin_campaign::aws::{Aws, from_environment};
 use dcmjoin_campaign::clockwork::RealTime;
+use dcmjoin_campaign::dispatch::TaskScanner;
 use dcmjoin_campaign::holder::this_process;
 use dcmjoin_campaign::ledger::{Ledger, Mode, Shelf, Standing};
 use dcmjoin_campaign::orchestrator::{Outcome, World};
-use dcmjoin_campaign::scanner::LocalScanner;
+use dcmjoin_campaign::scanner::{LocalScanner, Scanner};
 use dcmjoin_campaign::{Orchestrator, Spec, manifest, spec};
+use dcmjoin_objects::Location;
 use dcmjoin_pipeline::RunConfig;
 use dcmjoin_restore::money::Usd;
 use dcmjoin_restore::rate::RESTORE_REQUESTS_PER_SECOND;
 use dcmjoin_restore::task::Policy;
 use serde_json::{Value, json};
 
-use crate::cli::{CampaignArgs, CampaignCommand, CreateArgs, Talk};
+use crate::cli::{CampaignArgs, CampaignCommand, CreateArgs, OrchestratorArgs, Talk};
 use crate::commands::ledger::{journal, shelf};
+use crate::commands::store::Store;
 use crate::exit::Exit;
 use crate::text;
 
@@ -29,7 +32,7 @@ pub(crate) fn run(args: CampaignArgs, talk: &Talk) -> anyhow::Result<Exit> {
     let open = || journal(&ledger, &name);
     match command {
         CampaignCommand::Create(create) => create_one(&*shelf(&ledger)?, &name, &create, talk),
-        CampaignCommand::Start { wait } => start(&open()?, wait.wait_secs, talk),
+        CampaignCommand::Start { how } => start(&open()?, &name, &how, talk),
         CampaignCommand::Status => status(&*open()?, talk),
         CampaignCommand::List => list(&*shelf(&ledger)?, talk),
         CampaignCommand::Pause => set_mode(&*open()?, Mode::Paused, None),
@@ -97,12 +100,22 @@ fn create_one(
         budget: usd(args.budget_usd)?,
         prices,
         batch: batch(args)?,
+        keep: args.keep_copies.as_ref().map(absolute),
     };
     let aws = aws(&spec)?;
     let ledger = shelf.create(name, &spec)?;
     // Where this fails it stays a draft, which nobody starts.
     super::runtime()?.block_on(manifest::fill(&*ledger, &aws, &spec))?;
     status(&*ledger, talk)
+}
+
+/// Returns a place as orchestrators in other folders name it.
+fn absolute(place: &Location) -> String {
+    match place {
+        Location::Local(path) => std::path::absolute(path)
+            .map_or_else(|_| place.to_string(), |path| path.display().to_string()),
+        Location::Memory | Location::Cloud(_) => place.to_string(),
+    }
 }
 
 fn batch(args: &CreateArgs) -> anyhow::Result<Option<spec::Batch>> {
@@ -122,26 +135,41 @@ fn aws(spec: &Spec) -> anyhow::Result<Arc<Aws>> {
 }
 
 /// Returns what an orchestrator of a campaign acts on and by.
-pub(crate) fn world(
+pub(crate) async fn world(
     ledger: Arc<dyn Ledger>,
+    name: &str,
     stop: Arc<AtomicBool>,
-    wait_secs: u16,
+    how: &OrchestratorArgs,
 ) -> anyhow::Result<World> {
     let spec = ledger.spec()?;
-    let config = RunConfig::new(Vec::new(), Vec::new(), spec.output.parse()?);
+    let mut config = RunConfig::new(Vec::new(), Vec::new(), spec.output.parse()?);
+    config.keep = spec.keep.as_deref().map(str::parse).transpose()?;
+    let local = LocalScanner::new(config, None);
+    let scanner: Arc<dyn Scanner> = match &how.tasks {
+        None => Arc::new(local),
+        Some(place) => {
+            let tasks = Store::open(place).await?.tasks();
+            Arc::new(TaskScanner::new(local, tasks, name.parse()?))
+        }
+    };
     Ok(World {
         ledger,
         aws: aws(&spec)?,
-        scanner: Arc::new(LocalScanner::new(config, None)),
-        clockwork: Arc::new(RealTime { wait_max: Duration::from_secs(wait_secs.into()) }),
+        scanner,
+        clockwork: Arc::new(RealTime { wait_max: Duration::from_secs(how.wait_secs.into()) }),
         stop,
     })
 }
 
-fn start(ledger: &Arc<dyn Ledger>, wait_secs: u16, talk: &Talk) -> anyhow::Result<Exit> {
+fn start(
+    ledger: &Arc<dyn Ledger>,
+    name: &str,
+    how: &OrchestratorArgs,
+    talk: &Talk,
+) -> anyhow::Result<Exit> {
     let stop = Arc::new(AtomicBool::new(false));
-    let world = world(Arc::clone(ledger), Arc::clone(&stop), wait_secs)?;
     let outcome = super::runtime()?.block_on(async move {
+        let world = world(Arc::clone(ledger), name, Arc::clone(&stop), how).await?;
         let asked = tokio::spawn(async move {
             super::signal().await;
             text::talk("stopping after the instances on their way");
@@ -149,7 +177,7 @@ fn start(ledger: &Arc<dyn Ledger>, wait_secs: u16, talk: &Talk) -> anyhow::Resul
         });
         let outcome = Orchestrator::take(world, &this_process())?.run().await;
         asked.abort();
-        outcome
+        anyhow::Ok(outcome?)
     })?;
     status(&**ledger, talk)?;
     Ok(match outcome {

@@ -18,7 +18,7 @@ use tokio::task::JoinSet;
 
 use super::campaign::world;
 use super::ledger::shelf;
-use crate::cli::{OrchestrateArgs, Talk};
+use crate::cli::{OrchestrateArgs, OrchestratorArgs, Talk};
 use crate::exit::Exit;
 use crate::text;
 
@@ -44,7 +44,7 @@ pub(crate) fn run(args: &OrchestrateArgs, talk: &Talk) -> anyhow::Result<Exit> {
             shelf,
             at_once: usize::from(args.campaigns),
             until_idle: args.until_idle,
-            wait_secs: args.wait.wait_secs,
+            how: args.how.clone(),
             stop,
             running: JoinSet::new(),
             names: HashMap::new(),
@@ -64,7 +64,7 @@ struct Service {
     shelf: Box<dyn Shelf>,
     at_once: usize,
     until_idle: bool,
-    wait_secs: u16,
+    how: OrchestratorArgs,
     stop: Arc<AtomicBool>,
     running: JoinSet<Ended>,
     /// The campaigns that run here, by the numbers of their tasks.
@@ -79,7 +79,7 @@ struct Service {
 impl Service {
     async fn serve(mut self) {
         while !self.stop.load(Ordering::Relaxed) {
-            let active = match self.take_up() {
+            let active = match self.take_up().await {
                 Ok(active) => active,
                 Err(error) => {
                     tracing::warn!(%error, "the ledger cannot be read");
@@ -112,7 +112,7 @@ impl Service {
     }
 
     /// Takes campaigns up that nobody holds; returns whether any is active.
-    fn take_up(&mut self) -> Result<bool, Error> {
+    async fn take_up(&mut self) -> Result<bool, Error> {
         let mut any = false;
         for (name, mode) in self.shelf.campaigns()? {
             let wanted = match mode {
@@ -128,7 +128,8 @@ impl Service {
                 continue;
             }
             let ledger = self.shelf.open(&name)?;
-            let taken = world(ledger, Arc::clone(&self.stop), self.wait_secs)
+            let taken = world(ledger, &name, Arc::clone(&self.stop), &self.how)
+                .await
                 .map_err(|error| Error::Invalid(format!("{error:#}")))
                 .and_then(|world| Orchestrator::take(world, &this_process()));
             match taken {

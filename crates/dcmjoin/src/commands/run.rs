@@ -19,6 +19,7 @@ pub(crate) fn run(args: RunArgs, talk: &Talk) -> anyhow::Result<Exit> {
     let pairs = args.sources.pairs.clone();
     let mut config = args.sources.into_config(args.output);
     config.layout = args.layout;
+    config.publish = args.form.publish();
     config.if_exists = args.if_exists.into();
     config.only = args.only.as_deref().map(manifest::uids).transpose()?;
     config.dry_run = args.dry_run;

@@ -46,6 +46,7 @@ pub(crate) fn run(args: WorkArgs, talk: &Talk) -> anyhow::Result<Exit> {
 async fn add(tasks: &dyn TaskStore, args: AddArgs, talk: &Talk) -> anyhow::Result<Exit> {
     let mut config = RunConfig::new(args.metadata, args.images, args.output);
     config.layout = args.layout;
+    config.publish = args.form.publish();
     config.if_exists = args.if_exists.into();
     config.strict_values = args.strict_values;
     refuse_fail(&config)?;

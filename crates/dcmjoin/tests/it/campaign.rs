@@ -2,6 +2,8 @@
 //! take a second.
 
 mod bad_days;
+mod dispatch;
+mod tls;
 
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;

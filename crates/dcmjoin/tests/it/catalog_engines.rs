@@ -233,6 +233,7 @@ fn pyarrow_sees_every_value_and_its_type() {
         length: u64::MAX,
         crc32c: Some(u32::MAX),
         member: Some("a\"b.j2c".to_owned()),
+        key_offset: Some(1 << 63),
         ..rejected(published("2.25.7", 1 << 63, 0xfe), Reason::FrameCount)
     };
     full.warnings.add(WarningCode::PlanarMissing, 2);
@@ -260,7 +261,7 @@ fn pyarrow_sees_every_value_and_its_type() {
         "digest": format!("{:032x}", 0xfe), "kind": "native", "state": "rejected",
         "reason": "frame_count", "detail": "expected one thing, got another",
         "member": "a\"b.j2c", "header_digest": format!("{:032x}", 1), "key": "2.25.7.dcm",
-        "bytes": 900, "crc32": u32::MAX, "warnings": "{\"planar_missing\":2}",
+        "key_offset": 1_u64 << 63, "bytes": 900, "crc32": u32::MAX, "warnings": "{\"planar_missing\":2}",
     });
     assert_eq!(read["rows"][1], expected);
 }

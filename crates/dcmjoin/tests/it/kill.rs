@@ -11,6 +11,8 @@ use serde_json::Value;
 use crate::archive::{dcmjoin, files};
 
 const KILLS: u32 = 50;
+/// Into shards, where all but the output is the same.
+const KILLS_INTO_SHARDS: u32 = 20;
 /// Kills in a row before a run is let go to its end.
 const KILLS_IN_A_ROUND: u32 = 5;
 
@@ -29,6 +31,7 @@ impl Dice {
 /// Kills runs at random; returns the reports of those that were let go, each with the number of
 /// archives that they found committed.
 fn kill_loop(
+    kills_min: u32,
     mut start: impl FnMut() -> Child,
     mut clear: impl FnMut(),
     mut objects: impl FnMut() -> Objects,
@@ -37,7 +40,7 @@ fn kill_loop(
     let whole = report(start());
     let (expected, time) = (objects(), began.elapsed());
     let (mut dice, mut kills, mut resumed) = (Dice(7), 0, 0);
-    while kills < KILLS {
+    while kills < kills_min {
         clear();
         for _ in 0..KILLS_IN_A_ROUND {
             let mut child = start();
@@ -118,7 +121,25 @@ fn fifty_kills_over_folders_change_nothing() {
     synthetic(folder.path());
     let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
     kill_loop(
+        KILLS,
         || run(&at("metadata"), &at("images"), &at("out")).spawn().unwrap(),
+        || std::fs::remove_dir_all(at("out")).unwrap(),
+        || instances(files(&folder.path().join("out"), "")),
+    );
+}
+
+/// What a dead run left there, no list tells of.
+#[test]
+fn kills_into_shards_change_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    synthetic(folder.path());
+    let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    kill_loop(
+        KILLS_INTO_SHARDS,
+        || {
+            let mut command = run(&at("metadata"), &at("images"), &at("out"));
+            command.args(["--publish", "shards", "--shard-size", "1"]).spawn().unwrap()
+        },
         || std::fs::remove_dir_all(at("out")).unwrap(),
         || instances(files(&folder.path().join("out"), "")),
     );
@@ -140,6 +161,7 @@ fn fifty_kills_over_s3_change_nothing() {
     let round = std::cell::Cell::new(0);
     let prefix = || format!("out{}", round.get());
     kill_loop(
+        KILLS,
         || {
             let output = format!("s3://target/{}", prefix());
             let mut command = run("s3://source/metadata", "s3://source/images", &output);

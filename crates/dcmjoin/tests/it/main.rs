@@ -22,6 +22,8 @@ mod get;
 #[cfg(test)]
 mod hostile;
 #[cfg(test)]
+mod in_shards;
+#[cfg(test)]
 mod inspect;
 #[cfg(test)]
 mod kill;

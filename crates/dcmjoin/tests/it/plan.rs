@@ -67,6 +67,7 @@ fn figures_agree_with_a_second_reckoning() {
             "16",
             "--raw-days",
             "90",
+            "--batch-jobs",
         ],
         &["--region", "us-east-1", "--machine", "r6g.12xlarge", "--line-percent", "50"],
     ] {

@@ -89,7 +89,11 @@ def reckon(region, plan, run):
     calls = {"none": 0, "bucket-keys": F(gets + puts + raw_puts, 100), "keys": gets + puts + raw_puts}
     requests = region["requests"]
     stay = days * 24 + 12
+    line = next(item for bill in plan["runs"] if bill["run"] == run
+        for item in bill["lines"] if item["what"] == "batch_jobs")
     return {
+        "batch_jobs": line["count"] and line["count"] * usd(requests["batch_job"])
+        + F(archived, 10**6) * usd(requests["batch_million"]),
         "retrieval": F(cold, GIB) * usd(price["gb"]),
         "restore_requests": F(archived, 1000) * usd(price["requests_1k"]),
         "copies": kept(cold, stay, busy // HOUR + stay),

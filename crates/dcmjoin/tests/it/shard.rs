@@ -59,7 +59,11 @@ fn shards_at_once_and_a_last_run_give_what_one_run_gives() {
             })
             .into_iter()
             .map(|child| child.wait_with_output().unwrap())
-            .map(|done| serde_json::from_slice::<Value>(&done.stdout).unwrap())
+            .map(|done| {
+                let said = String::from_utf8_lossy(&done.stderr).into_owned();
+                serde_json::from_slice::<Value>(&done.stdout)
+                    .unwrap_or_else(|error| panic!("{error}: {said}"))
+            })
             .collect();
         let last = run(&place, "out", &["--if-exists", rule]);
         assert_eq!(count(&last, "archives", "known"), 16, "all are committed");

@@ -7,7 +7,7 @@ use dcmjoin_model::{Reason, Uid, WarningCode};
 use serde_json::{Value, json};
 
 /// The columns, as they are in Parquet.
-pub(super) const COLUMNS: [&str; 18] = [
+pub(super) const COLUMNS: [&str; 19] = [
     "uid",
     "half",
     "archive",
@@ -23,13 +23,14 @@ pub(super) const COLUMNS: [&str; 18] = [
     "member",
     "header_digest",
     "key",
+    "key_offset",
     "bytes",
     "crc32",
     "warnings",
 ];
 
 /// Returns the fields of a row; checksums and digests are hexadecimal, what is not known is null.
-pub(super) fn fields(archive: &Archive, row: &Row) -> [Value; 18] {
+pub(super) fn fields(archive: &Archive, row: &Row) -> [Value; 19] {
     let checksum = |value: Option<u32>| value.map(|value| format!("{value:08x}"));
     let digest = |value: Option<u128>| value.map(|value| format!("{value:032x}"));
     let warnings: BTreeMap<_, _> =
@@ -50,6 +51,7 @@ pub(super) fn fields(archive: &Archive, row: &Row) -> [Value; 18] {
         json!(row.member),
         json!(digest(row.header_digest)),
         json!(row.key),
+        json!(row.key_offset),
         json!(row.bytes),
         json!(checksum(row.crc32)),
         if warnings.is_empty() { Value::Null } else { json!(warnings) },

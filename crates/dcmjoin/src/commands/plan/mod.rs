@@ -77,6 +77,7 @@ fn question(args: &PlanArgs, region: String, holdings: &Holdings) -> Question {
         machines: args.run.machines,
         layout: args.run.publish.into(),
         kms: args.run.kms.into(),
+        batch_jobs: args.restore.batch_jobs,
         deadline_hours: args.restore.deadline_hours,
         assumptions,
     }

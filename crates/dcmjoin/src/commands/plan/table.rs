@@ -22,6 +22,7 @@ pub(super) fn of(plan: &Plan) -> String {
     tiers(&mut out, plan);
     copies(&mut out, plan);
     choices(&mut out, plan);
+    asking(&mut out, plan);
     machines(&mut out, plan);
     words(&mut out, plan);
     out
@@ -168,6 +169,25 @@ fn choices(out: &mut String, plan: &Plan) {
             Kms::Keys => "keys",
         };
         line!(out, "  {name:<23}{:>14}{:>14}", count(row.calls), amount(row.usd));
+    }
+    line!(out);
+}
+
+fn asking(out: &mut String, plan: &Plan) {
+    if plan.asking.is_empty() {
+        return;
+    }
+    line!(
+        out,
+        "{:<25}{:>14}{:>14}{:>14}",
+        "restores asked for by",
+        "requests",
+        "US dollars",
+        "hours"
+    );
+    for row in &plan.asking {
+        let (name, hours) = (row.by.as_str(), format!("{:.1}", row.hours.hours()));
+        line!(out, "  {name:<23}{:>14}{:>14}{hours:>14}", count(row.requests), amount(row.usd));
     }
     line!(out);
 }

@@ -187,6 +187,7 @@ fn bill(pace: &Pace, made: &Made, wave_bytes: u64, prices: &Prices) -> anyhow::R
         machines: 1,
         layout: OutputLayout::Instances,
         kms: Kms::None,
+        batch_jobs: false,
         deadline_hours: None,
         assumptions: Assumptions { line_percent: 100, ..Assumptions::default() },
     };

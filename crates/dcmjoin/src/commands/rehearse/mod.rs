@@ -186,6 +186,7 @@ fn spec(args: &RehearseArgs, emulator: &Emulator, forecast: &Forecast) -> Spec {
         budget: None,
         prices: None,
         batch: None,
+        keep: None,
     }
 }
 

@@ -1,0 +1,51 @@
+//! A campaign whose archives are read by workers, each a process.
+
+use std::process::Stdio;
+
+use super::{Bench, IMAGES, talk, terminate};
+use crate::archive::files;
+
+#[test]
+fn workers_read_a_campaign_and_keep_its_archives() {
+    let bench = Bench::new();
+    let (ledger, tasks, kept) =
+        (bench.path("campaign.db"), bench.path("tasks.db"), bench.path("kept"));
+    let created = bench
+        .campaign(
+            &ledger,
+            &[
+                "create",
+                "--metadata",
+                "s3://archive/metadata/",
+                "--images",
+                "s3://archive/images/",
+                "--output",
+                "s3://output/campaign",
+                "--queue",
+                &format!("{}/111122223333/restores", bench.emulator.endpoint()),
+                "--keep-copies",
+                &kept,
+            ],
+        )
+        .output()
+        .unwrap();
+    assert!(created.status.success(), "{}", talk(&created));
+    let mut worker = bench.command(&["work", "scan", "--wait", "--tasks", &tasks, "--json"]);
+    let worker = worker.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let started = bench
+        .campaign(&ledger, &["start", "--wait-secs", "1", "--tasks", &tasks])
+        .output()
+        .unwrap();
+    assert!(started.status.success(), "{}", talk(&started));
+    terminate(&worker);
+    let ended = worker.wait_with_output().unwrap();
+    let told: serde_json::Value = serde_json::from_slice(&ended.stdout).unwrap();
+    assert_eq!(told["archives"], IMAGES + 1, "{told:#}");
+    bench.check(&ledger, "campaign", IMAGES + 1);
+    let copies = files(&bench.folder.path().join("kept/archive"), "");
+    for side in ["metadata", "images"] {
+        for (name, body) in files(&bench.folder.path().join("set").join(side), "") {
+            assert!(copies[&format!("{side}/{name}")] == body, "{side}/{name}");
+        }
+    }
+}
