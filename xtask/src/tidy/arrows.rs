@@ -22,6 +22,8 @@ const ARROWS: &[(&str, Knows)] = &[
         "dcmjoin-ledger-postgres",
         Knows::These(&["dcmjoin-model", "dcmjoin-ledger", "dcmjoin-postgres-tls"]),
     ),
+    ("dcmjoin-ledger-kafka", Knows::These(&["dcmjoin-model", "dcmjoin-ledger"])),
+    ("dcmjoin-ledger-clickhouse", Knows::These(&["dcmjoin-model", "dcmjoin-ledger"])),
     ("dcmjoin-postgres-tls", Knows::These(&[])),
     ("dcmjoin-manifest", Knows::These(&["dcmjoin-model"])),
     ("dcmjoin-restore", Knows::These(&["dcmjoin-model"])),

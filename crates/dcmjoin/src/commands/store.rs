@@ -56,9 +56,43 @@ impl Store {
     }
 }
 
+/// Opens a fact log: any store, or a server that has facts alone. What its readers know of it may
+/// lie in a folder while they are open.
+pub(crate) async fn facts(
+    place: &str,
+    lease: Duration,
+    spill: &Path,
+) -> anyhow::Result<Arc<dyn FactLog>> {
+    // Not used where no such server is built in.
+    let _ = spill;
+    match place.split_once("://") {
+        #[cfg(feature = "kafka")]
+        Some(("kafka", rest)) => {
+            let wrong = || Hinted::new("the fact log names no topics", KAFKA);
+            let (brokers, prefix) = rest.rsplit_once('/').ok_or_else(wrong)?;
+            let opened = dcmjoin_ledger_kafka::Kafka::open(brokers, prefix, spill).await;
+            Ok(Arc::new(opened.context("open the topics")?.with_lease(lease)))
+        }
+        #[cfg(feature = "clickhouse")]
+        Some(("clickhouse", _)) => {
+            let password = std::env::var("CLICKHOUSE_PASSWORD").ok();
+            let opened = dcmjoin_ledger_clickhouse::ClickHouse::open(place, password.as_deref());
+            Ok(Arc::new(opened.await.context("open the database")?.with_lease(lease)))
+        }
+        _ => Ok(Store::open(place).await?.facts(lease)),
+    }
+}
+
+#[cfg(feature = "kafka")]
+const KAFKA: &str = "expected kafka://host:port,host:port/topic-prefix";
+
 fn unknown(scheme: &str) -> Hinted {
     let known = match cfg!(feature = "postgres") {
-        true => "known are a file and postgres://user@host/database",
+        true => {
+            "tasks may be in a file or postgres://user@host/database, and facts also in \
+             kafka://host:port/topic-prefix or clickhouse://user@host:port/database, where the \
+             program was built with them"
+        }
         false => "this program was built for files alone: the feature `postgres` is off",
     };
     Hinted::new(format!("no store is opened by {scheme}://"), known)

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::cli::{AddArgs, Talk, WorkArgs, WorkCommand, WorkerArgs};
 use crate::commands::run::refuse_fail;
-use crate::commands::store::Store;
+use crate::commands::store::{self, Store};
 use crate::exit::Exit;
 use crate::summary::summary;
 use crate::text;
@@ -110,7 +110,10 @@ async fn fact_log(
     let lease = Duration::from_secs(args.lease);
     let log = match place {
         _ if args.no_facts => return Ok(None),
-        Some(place) => Store::open(place).await?.facts(lease),
+        Some(place) => {
+            let spill = args.resources.spill.clone().unwrap_or_else(std::env::temp_dir);
+            store::facts(place, lease, &spill).await?
+        }
         None => store.facts(lease),
     };
     Ok(Some(Arc::new(Patient::new(log))))

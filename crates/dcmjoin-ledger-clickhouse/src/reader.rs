@@ -1,0 +1,254 @@
+//! A worker's partitions, by a rule that all readers know, and the pairs of a partition by one grouped
+//! read of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use clickhouse::Row;
+use dcmjoin_ledger::Error;
+use dcmjoin_ledger::facts::{FACTS_MAX, Fact, FactReader, PARTITIONS, Pair, partition};
+use dcmjoin_model::Half;
+use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
+
+use crate::facts::uid;
+use crate::log::{ClickHouse, words};
+
+/// A reader that found nothing asks the server no sooner than this: one count.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// A read is of as many partitions as have so many facts, and of one at least.
+const FACTS_A_READ: u64 = 1_000_000;
+/// A reader is heard of so often in its lease.
+const BEATS: u32 = 5;
+
+const ALIVE: &str = "
+SELECT worker FROM dcmjoin_reader WHERE at > now64(3) - toIntervalMillisecond(?)
+GROUP BY worker HAVING NOT argMax(has_left, (at, has_left)) ORDER BY worker";
+const COUNTS: &str = "
+SELECT partition, count() FROM dcmjoin_fact WHERE partition IN ? GROUP BY partition";
+/// Of several facts of a half, the one with the smallest digest. Grouped in the order of the table: a
+/// group is out of memory when the next begins.
+const PAIRS: &str = "
+SELECT campaign, fingerprint, uid,
+    minIf(fields, half = 0) AS metadata, minIf(fields, half = 1) AS image
+FROM (
+    SELECT *, (digest, CAST(archive, 'String'), offset, ifNull(version, ''), isNotNull(version), length,
+        crc32c) AS fields
+    FROM dcmjoin_fact WHERE partition IN ?)
+WHERE (campaign, fingerprint, uid) NOT IN (
+    SELECT campaign, fingerprint, uid FROM dcmjoin_done WHERE partition IN ?)
+GROUP BY partition, campaign, fingerprint, uid HAVING uniqExact(half) = 2
+ORDER BY partition, campaign, fingerprint, uid LIMIT ?";
+
+type Key = (String, u128, String);
+type HalfRow = (u128, String, u64, String, u8, u64, u32);
+
+#[derive(Row, Deserialize)]
+struct PairRow {
+    campaign: String,
+    fingerprint: u128,
+    uid: String,
+    metadata: HalfRow,
+    image: HalfRow,
+}
+
+#[derive(Row, Serialize)]
+struct DoneRow<'a> {
+    partition: u16,
+    campaign: &'a str,
+    fingerprint: u128,
+    uid: &'a str,
+}
+
+#[derive(Row, Serialize)]
+struct BeatRow<'a> {
+    worker: &'a str,
+    has_left: bool,
+}
+
+/// A worker's part.
+pub(crate) struct Reader {
+    log: ClickHouse,
+    worker: String,
+    held: Vec<u16>,
+    heard: Option<Instant>,
+    /// When nothing was found the last time.
+    idle_since: Option<Instant>,
+    given: BTreeMap<u16, BTreeSet<Key>>,
+    /// How many facts a partition had when no more pairs were found in it.
+    empty_at: BTreeMap<u16, u64>,
+}
+
+impl Reader {
+    pub(crate) fn new(log: ClickHouse, worker: &str) -> Self {
+        Self {
+            log,
+            worker: worker.to_owned(),
+            held: Vec::new(),
+            heard: None,
+            idle_since: None,
+            given: BTreeMap::new(),
+            empty_at: BTreeMap::new(),
+        }
+    }
+
+    async fn beat(&mut self, has_left: bool) -> Result<(), clickhouse::error::Error> {
+        let mut insert = self.log.client.insert::<BeatRow<'_>>("dcmjoin_reader").await?;
+        insert.write(&BeatRow { worker: &self.worker, has_left }).await?;
+        insert.end().await
+    }
+
+    /// Says that this worker is alive, and takes every n-th partition of n workers.
+    async fn hold(&mut self) -> Result<(), clickhouse::error::Error> {
+        let now = Instant::now();
+        if self.heard.is_none_or(|heard| heard + self.log.lease / BEATS <= now) {
+            self.beat(false).await?;
+            self.heard = Some(now);
+        }
+        let lease = u64::try_from(self.log.lease.as_millis()).unwrap_or(u64::MAX);
+        let alive = self.log.client.query(ALIVE).bind(lease).fetch_all::<String>().await?;
+        let place = alive.iter().position(|worker| *worker == self.worker);
+        let mine = |&partition: &u16| place == Some(usize::from(partition) % alive.len().max(1));
+        self.held = (0..PARTITIONS).filter(mine).collect();
+        // What was not done is another's now.
+        let held = &self.held;
+        self.given.retain(|partition, _| held.contains(partition));
+        self.empty_at.retain(|partition, _| held.contains(partition));
+        Ok(())
+    }
+
+    async fn find(&mut self, max: usize) -> Result<Vec<Pair>, Error> {
+        self.hold().await.map_err(|error| words(&error))?;
+        if self.held.is_empty() {
+            return Ok(Vec::new());
+        }
+        let counts = self.log.client.query(COUNTS).bind(&self.held);
+        let counts = counts.fetch_all::<(u16, u64)>().await.map_err(|error| words(&error))?;
+        let is_new = |(partition, count): &(u16, u64)| self.empty_at.get(partition) != Some(count);
+        let mut new: Vec<(u16, u64)> = counts.into_iter().filter(is_new).collect();
+        let mut pairs = Vec::new();
+        while !new.is_empty() && pairs.len() < max {
+            let read = new.split_off(new.len() - together(&new));
+            let partitions: Vec<u16> = read.iter().map(|&(partition, _)| partition).collect();
+            if !self.take(&partitions, max, &mut pairs).await? {
+                self.empty_at.extend(read);
+            }
+        }
+        Ok(pairs)
+    }
+
+    /// Adds pairs of partitions up to `max`. Returns false where they have no more.
+    async fn take(
+        &mut self,
+        partitions: &[u16],
+        max: usize,
+        pairs: &mut Vec<Pair>,
+    ) -> Result<bool, Error> {
+        let given = partitions.iter().filter_map(|partition| self.given.get(partition));
+        let limit = max - pairs.len() + given.map(BTreeSet::len).sum::<usize>();
+        let query = self.log.client.query(PAIRS).bind(partitions).bind(partitions).bind(limit);
+        let query = query.with_setting("optimize_aggregation_in_order", "1");
+        let rows = query.fetch_all::<PairRow>().await.map_err(|error| words(&error))?;
+        let is_more = rows.len() == limit;
+        for row in rows {
+            let given = self.given.entry(partition(row.fingerprint)).or_default();
+            if pairs.len() < max
+                && given.insert((row.campaign.clone(), row.fingerprint, row.uid.clone()))
+            {
+                pairs.push(pair(row)?);
+            }
+        }
+        Ok(is_more)
+    }
+}
+
+/// Returns how many of the last partitions are read at once.
+fn together(counts: &[(u16, u64)]) -> usize {
+    let mut facts = 0;
+    let fits = |&&(_, count): &&(u16, u64)| {
+        facts += count;
+        facts <= FACTS_A_READ
+    };
+    counts.iter().rev().take_while(fits).count().max(1)
+}
+
+#[async_trait]
+impl FactReader for Reader {
+    async fn look(&mut self, max: usize) -> Result<Vec<Pair>, Error> {
+        if self.idle_since.is_some_and(|since| since.elapsed() < LOOK_EVERY) {
+            return Ok(Vec::new());
+        }
+        let pairs = self.find(max.min(FACTS_MAX)).await?;
+        self.idle_since = pairs.is_empty().then(Instant::now);
+        Ok(pairs)
+    }
+
+    async fn done(&mut self, done: &[Pair]) -> Result<(), Error> {
+        if done.is_empty() {
+            return Ok(());
+        }
+        let inserted = async {
+            let mut insert = self.log.client.insert::<DoneRow<'_>>("dcmjoin_done").await?;
+            for pair in done {
+                let row = DoneRow {
+                    partition: pair.partition(),
+                    campaign: pair.campaign.as_str(),
+                    fingerprint: pair.metadata.fingerprint,
+                    uid: pair.metadata.uid.as_str(),
+                };
+                insert.write(&row).await?;
+            }
+            insert.end().await
+        };
+        inserted.await.map_err(|error| words(&error))?;
+        for pair in done {
+            let fact = &pair.metadata;
+            let key = (pair.campaign.to_string(), fact.fingerprint, fact.uid.to_string());
+            if let Some(given) = self.given.get_mut(&pair.partition()) {
+                given.remove(&key);
+            }
+        }
+        Ok(())
+    }
+
+    async fn again(&mut self) -> Result<(), Error> {
+        self.given.clear();
+        self.empty_at.clear();
+        self.idle_since = None;
+        Ok(())
+    }
+
+    fn partitions(&self) -> Vec<u16> {
+        self.held.clone()
+    }
+
+    async fn leave(mut self: Box<Self>) -> Result<(), Error> {
+        self.beat(true).await.map_err(|error| words(&error))
+    }
+}
+
+fn pair(row: PairRow) -> Result<Pair, Error> {
+    let uid = uid(&row.uid)?;
+    let fact = |half, fields: HalfRow| {
+        let (digest, archive, offset, version, has_version, length, crc32c) = fields;
+        Fact {
+            fingerprint: row.fingerprint,
+            uid: uid.clone(),
+            half,
+            archive,
+            version: (has_version != 0).then_some(version),
+            offset,
+            length,
+            digest,
+            crc32c,
+        }
+    };
+    Ok(Pair {
+        campaign: row.campaign.parse()?,
+        metadata: fact(Half::Metadata, row.metadata),
+        image: fact(Half::Image, row.image),
+        // The pair's UID is enough.
+        receipt: 0,
+    })
+}

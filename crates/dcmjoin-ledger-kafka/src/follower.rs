@@ -1,0 +1,115 @@
+//! Reads partitions of one topic from where the state has them, and knows when it was at their ends.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use dcmjoin_ledger::Error;
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::error::KafkaError;
+use rdkafka::message::{Message as _, Timestamp};
+use rdkafka::types::RDKafkaErrorCode;
+use rdkafka::{Offset, TopicPartitionList};
+
+use crate::log::{Shared, broke};
+
+/// A record as it was read.
+pub(crate) struct Record {
+    pub(crate) partition: i32,
+    pub(crate) offset: i64,
+    pub(crate) key: Vec<u8>,
+    pub(crate) value: Option<Vec<u8>>,
+    /// When it was appended, in milliseconds since 1970 by the broker's clock.
+    pub(crate) time: i64,
+}
+
+/// A topic's partitions, followed.
+pub(crate) struct Follower {
+    consumer: BaseConsumer,
+    topic: String,
+    ended: BTreeSet<i32>,
+}
+
+impl Follower {
+    pub(crate) fn new(shared: &Shared, topic: &str) -> Result<Self, Error> {
+        let mut config = shared.config();
+        // It is in no group; the name is wanted all the same.
+        config.set("group.id", shared.group());
+        config.set("enable.auto.commit", "false").set("enable.partition.eof", "true");
+        config.set("isolation.level", "read_committed").set("auto.offset.reset", "error");
+        // Fetched ahead, for all partitions together.
+        config.set("queued.max.messages.kbytes", "16384").set("fetch.wait.max.ms", "100");
+        let consumer = config.create().map_err(|error| broke(&error))?;
+        Ok(Self { consumer, topic: topic.to_owned(), ended: BTreeSet::new() })
+    }
+
+    /// Reads these partitions from now on, each from its offset, or from its start.
+    pub(crate) fn assign(
+        &mut self,
+        partitions: impl IntoIterator<Item = i32>,
+        positions: &BTreeMap<i32, i64>,
+    ) -> Result<(), Error> {
+        let mut list = TopicPartitionList::new();
+        for partition in partitions {
+            let from =
+                positions.get(&partition).map_or(Offset::Beginning, |&at| Offset::Offset(at));
+            list.add_partition_offset(&self.topic, partition, from)
+                .map_err(|error| broke(&error))?;
+        }
+        self.ended.clear();
+        self.consumer.assign(&list).map_err(|error| broke(&error))
+    }
+
+    /// Returns the partitions whose end was reached since they were assigned.
+    pub(crate) fn ended(&self) -> &BTreeSet<i32> {
+        &self.ended
+    }
+
+    /// Returns what comes within a time, at most `max` records.
+    pub(crate) fn read(&mut self, max: usize, wait: Duration) -> Result<Vec<Record>, Error> {
+        let (mut records, until) = (Vec::new(), Instant::now() + wait);
+        while records.len() < max {
+            let left = until.saturating_duration_since(Instant::now());
+            match self.consumer.poll(left) {
+                None => break,
+                Some(Ok(message)) => records.push(Record {
+                    partition: message.partition(),
+                    offset: message.offset(),
+                    key: message.key().unwrap_or_default().to_vec(),
+                    value: message.payload().map(<[u8]>::to_vec),
+                    time: time(message.timestamp()),
+                }),
+                Some(Err(KafkaError::PartitionEOF(partition))) => {
+                    self.ended.insert(partition);
+                }
+                Some(Err(error)) => pass(&error)?,
+            }
+        }
+        Ok(records)
+    }
+}
+
+fn time(timestamp: Timestamp) -> i64 {
+    timestamp.to_millis().unwrap_or_default()
+}
+
+/// Lets errors pass that the client mends by itself: brokers that are away.
+fn pass(error: &KafkaError) -> Result<(), Error> {
+    match error.rdkafka_error_code() {
+        Some(RDKafkaErrorCode::OffsetOutOfRange | RDKafkaErrorCode::AutoOffsetReset) => {
+            Err(Error::Invalid(
+                "the topics are not those that the state's folder was made from; remove the folder"
+                    .to_owned(),
+            ))
+        }
+        Some(
+            RDKafkaErrorCode::AllBrokersDown
+            | RDKafkaErrorCode::BrokerTransportFailure
+            | RDKafkaErrorCode::OperationTimedOut
+            | RDKafkaErrorCode::UnknownTopicOrPartition
+            | RDKafkaErrorCode::NotLeaderForPartition
+            | RDKafkaErrorCode::LeaderNotAvailable
+            | RDKafkaErrorCode::Resolve,
+        ) => Ok(()),
+        _ => Err(broke(error)),
+    }
+}

@@ -1,0 +1,35 @@
+//! Facts in Kafka (2.5 or later), for workers on many machines.
+//!
+//! Two topics with [`dcmjoin_ledger::facts::PARTITIONS`] partitions, both compacted, both with records
+//! of a fingerprint in its partition: `PREFIX.halves` has the facts, `PREFIX.pairs` the pairs that are
+//! done. What is open, and what is paired, every reader finds by itself from these two: it keeps that
+//! in a file, with the offset up to which it has read; so the topics are the changelog of the readers'
+//! files, and a reader that gets a partition reads it from its start.
+//!
+//! In reading order:
+//!
+//! - [`Kafka`]: two topics as a log; `log` makes them;
+//! - `message`: facts and pairs as records;
+//! - `state`: what a reader knows of partitions, in a file;
+//! - `follower`: reads a topic's partitions up to their ends;
+//! - `append`: records are sent, and waited for; `member`: the group that parts the partitions;
+//! - `reader`: gives pairs of its partitions, and says what is done in a transaction;
+//! - `view`: what there is of a campaign, from all partitions.
+//!
+//! **Invariants.** Offsets are not what decides what is done; the topic of pairs is. The offsets that the
+//! group commits tell how far its facts were looked at: lag is what nobody has looked at. A
+//! *done* goes with the group's offsets in one transaction, so the broker refuses it of a worker that is not in
+//! the group's present generation.
+//!
+//! A record that is not understood is passed over: it is not of this program.
+
+mod append;
+mod follower;
+mod log;
+mod member;
+mod message;
+mod reader;
+mod state;
+mod view;
+
+pub use log::Kafka;

@@ -1,0 +1,264 @@
+//! Two topics as a log: how they are made, and what clients are told.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use async_trait::async_trait;
+use dcmjoin_ledger::facts::{
+    Assignment, Capabilities, Dedup, Durable, FACTS_MAX, Fact, FactDepth, FactLog, FactReader,
+    Fencing, PARTITIONS, Pairing, Until, few_enough, partition,
+};
+use dcmjoin_ledger::tasks::LEASE;
+use dcmjoin_ledger::{CampaignName, Error};
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::config::ClientConfig;
+use rdkafka::error::KafkaError;
+use rdkafka::types::RDKafkaErrorCode;
+
+use crate::append::{Appender, Item};
+use crate::message::{fact_key, fact_value, pair_key};
+use crate::reader::Reader;
+use crate::view::View;
+
+/// How long brokers that are away are waited for.
+pub(crate) const OUTAGE_MAX: Duration = Duration::from_secs(45);
+/// What forgets is kept so long: who reads a partition on after another had it must learn of it.
+const FORGETS_FOR_MS: &str = "604800000";
+/// As many copies as the cluster's own setting says.
+const DEFAULT_REPLICATION: i32 = -1;
+/// Facts that are forgotten at once.
+const PAGE: usize = 10_000;
+
+/// Facts in two topics.
+#[derive(Clone)]
+pub struct Kafka {
+    pub(crate) shared: Arc<Shared>,
+    appender: Arc<Appender>,
+    view: Arc<Mutex<Option<View>>>,
+    lease: Duration,
+}
+
+/// What all clients of a log are told.
+pub(crate) struct Shared {
+    brokers: String,
+    prefix: String,
+    folder: PathBuf,
+}
+
+impl std::fmt::Debug for Kafka {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Kafka")
+    }
+}
+
+impl Shared {
+    pub(crate) fn config(&self) -> ClientConfig {
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", &self.brokers).set("client.id", "dcmjoin");
+        // A broker that comes back is found soon.
+        config.set("reconnect.backoff.max.ms", "2000");
+        // What librdkafka says of its connections is said by the errors of calls.
+        config.set_log_level(rdkafka::config::RDKafkaLogLevel::Critical);
+        config
+    }
+
+    pub(crate) fn halves(&self) -> String {
+        format!("{}.halves", self.prefix)
+    }
+
+    pub(crate) fn pairs(&self) -> String {
+        format!("{}.pairs", self.prefix)
+    }
+
+    /// Returns the name of the workers' group.
+    pub(crate) fn group(&self) -> &str {
+        &self.prefix
+    }
+
+    /// Returns the folder for what readers know.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+}
+
+impl Kafka {
+    /// Opens the topics of a prefix on brokers (`host:port`, parted by commas); makes them where there are
+    /// none. What readers know lies in files of a folder while they are open.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] where the prefix makes no names of topics, or the topics are of another form;
+    /// [`Error::Store`] where no broker answers.
+    pub async fn open(brokers: &str, prefix: &str, folder: &Path) -> Result<Self, Error> {
+        prefix.parse::<CampaignName>()?;
+        let (brokers, prefix) = (brokers.to_owned(), prefix.to_owned());
+        let shared = Arc::new(Shared { brokers, prefix, folder: folder.to_owned() });
+        make_topics(&shared).await?;
+        let appender = Arc::new(Appender::new(Arc::clone(&shared))?);
+        Ok(Self { shared, appender, view: Arc::new(Mutex::new(None)), lease: LEASE })
+    }
+
+    /// Sets for how long readers keep partitions without asking.
+    #[must_use]
+    pub fn with_lease(mut self, lease: Duration) -> Self {
+        self.lease = lease;
+        self
+    }
+
+    /// Asks the view, when it has read all that there is.
+    async fn ask<T, F>(&self, asked: F) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: FnOnce(&View) -> Result<T, Error> + Send + 'static,
+    {
+        let (shared, view) = (Arc::clone(&self.shared), Arc::clone(&self.view));
+        blocking(move || {
+            let mut view = view.lock().map_err(|_| failed("the view is broken"))?;
+            let view = match view.as_mut() {
+                Some(view) => view,
+                None => view.insert(View::open(&shared)?),
+            };
+            view.catch_up()?;
+            asked(view)
+        })
+        .await
+    }
+}
+
+#[async_trait]
+impl FactLog for Kafka {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            name: "kafka",
+            durable: Durable::Replicas,
+            dedup: Dedup::OnRead,
+            fencing: Fencing::Refused,
+            pairing: Pairing::Continuous,
+            assignment: Assignment::Group,
+            is_shared: true,
+        }
+    }
+
+    async fn append(&self, campaign: &CampaignName, facts: &[Fact]) -> Result<(), Error> {
+        few_enough(facts)?;
+        let items = facts.iter().map(|fact| Item {
+            partition: partition(fact.fingerprint),
+            key: fact_key(campaign.as_str(), fact),
+            value: Some(fact_value(fact)),
+        });
+        self.appender.append(&self.shared.halves(), items).await
+    }
+
+    async fn join(&self, worker: &str) -> Result<Box<dyn FactReader>, Error> {
+        let (shared, worker, lease) = (Arc::clone(&self.shared), worker.to_owned(), self.lease);
+        let reader = blocking(move || Reader::open(shared, &worker, lease)).await?;
+        Ok(Box::new(reader))
+    }
+
+    async fn unpaired(
+        &self,
+        campaign: &CampaignName,
+        until: Until,
+        after: Option<&Fact>,
+        max: usize,
+    ) -> Result<Vec<Fact>, Error> {
+        let before = match until {
+            Until::Now => i64::MAX,
+            Until::Waited(time) => before(time),
+        };
+        let (campaign, after) = (campaign.clone(), after.cloned());
+        self.ask(move |view| {
+            view.state.unpaired(campaign.as_str(), before, after.as_ref(), max.min(FACTS_MAX))
+        })
+        .await
+    }
+
+    async fn depth(&self, campaign: &CampaignName) -> Result<FactDepth, Error> {
+        let campaign = campaign.clone();
+        self.ask(move |view| view.state.depth(campaign.as_str())).await
+    }
+
+    async fn forget(&self, campaign: &CampaignName) -> Result<(), Error> {
+        let name = campaign.clone();
+        let done = self.ask(move |view| view.state.done_pairs(name.as_str())).await?;
+        let mut last: Option<Fact> = None;
+        loop {
+            let (name, after) = (campaign.clone(), last.take());
+            let page =
+                self.ask(move |view| view.state.all(name.as_str(), after.as_ref(), PAGE)).await?;
+            let items = page.iter().map(|fact| Item {
+                partition: partition(fact.fingerprint),
+                key: fact_key(campaign.as_str(), fact),
+                value: None,
+            });
+            self.appender.append(&self.shared.halves(), items).await?;
+            last = page.last().cloned();
+            if last.is_none() {
+                break;
+            }
+        }
+        let items = done.iter().map(|(fingerprint, uid)| Item {
+            partition: partition(*fingerprint),
+            key: pair_key(campaign.as_str(), *fingerprint, uid),
+            value: None,
+        });
+        self.appender.append(&self.shared.pairs(), items).await
+    }
+}
+
+async fn make_topics(shared: &Shared) -> Result<(), Error> {
+    let admin: AdminClient<DefaultClientContext> =
+        shared.config().create().map_err(|error| broke(&error))?;
+    let names = [shared.halves(), shared.pairs()];
+    let topics = names.iter().map(|name| {
+        NewTopic::new(name, i32::from(PARTITIONS), TopicReplication::Fixed(DEFAULT_REPLICATION))
+            .set("cleanup.policy", "compact")
+            .set("delete.retention.ms", FORGETS_FOR_MS)
+    });
+    let options = AdminOptions::new().operation_timeout(Some(OUTAGE_MAX));
+    let topics: Vec<NewTopic<'_>> = topics.collect();
+    let made = admin.create_topics(&topics, &options).await.map_err(|error| broke(&error))?;
+    for topic in made {
+        match topic {
+            Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
+            Err((_, code)) => return Err(failed(format!("a topic cannot be made: {code}"))),
+        }
+    }
+    for name in &names {
+        let metadata = admin.inner().fetch_metadata(Some(name.as_str()), OUTAGE_MAX);
+        let metadata = metadata.map_err(|error| broke(&error))?;
+        let found = metadata.topics().first().map_or(0, |topic| topic.partitions().len());
+        // One that was made just now can be known to no broker yet.
+        if found != 0 && found != usize::from(PARTITIONS) {
+            return Err(Error::Invalid(format!(
+                "expected topics with {PARTITIONS} partitions, got {found}"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Returns the time so long ago, as records have it.
+fn before(waited: Duration) -> i64 {
+    let at = SystemTime::now().checked_sub(waited).unwrap_or(UNIX_EPOCH);
+    let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// Runs what waits beside the runtime's other work.
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    tokio::task::spawn_blocking(work).await.map_err(|_| failed("a task panicked"))?
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it is handed to `map_err`")]
+pub(crate) fn failed(detail: impl ToString) -> Error {
+    Error::Store { store: "kafka", detail: detail.to_string() }
+}
+
+/// Returns an error in the library's words: codes and hosts, no keys.
+pub(crate) fn broke(error: &KafkaError) -> Error {
+    failed(error)
+}

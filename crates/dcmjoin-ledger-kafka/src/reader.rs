@@ -1,0 +1,274 @@
+//! A worker's partitions: the group parts them; their pairs come from the worker's own state.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use dcmjoin_ledger::Error;
+use dcmjoin_ledger::facts::{FACTS_MAX, FactReader, Pair};
+use rdkafka::error::KafkaError;
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
+use rdkafka::types::RDKafkaErrorCode as Code;
+use rdkafka::{Offset, TopicPartitionList};
+
+use crate::follower::Follower;
+use crate::log::{OUTAGE_MAX, Shared, blocking, broke};
+use crate::member::Member;
+use crate::message::{DONE, pair_key};
+use crate::state::{State, Topic};
+use crate::view::RECORDS_MAX;
+
+/// How long each topic is listened to at a look.
+const LISTEN: Duration = Duration::from_millis(50);
+/// How long a look goes on while more comes: a part of the shortest lease.
+const CATCH_UP: Duration = Duration::from_secs(1);
+/// How often a *done* is said again while the group finds its order.
+const TRIES: usize = 20;
+const TRY_AFTER: Duration = Duration::from_millis(500);
+
+/// A worker's part.
+pub(crate) struct Reader(Arc<Mutex<Part>>);
+
+struct Part {
+    shared: Arc<Shared>,
+    worker: String,
+    member: Member,
+    halves: Follower,
+    pairs: Follower,
+    state: State,
+    owned: BTreeSet<i32>,
+    /// Pairs by their receipts, with their partitions.
+    given: HashMap<i64, i32>,
+    producer: Option<BaseProducer>,
+}
+
+impl Reader {
+    pub(crate) fn open(shared: Arc<Shared>, worker: &str, lease: Duration) -> Result<Self, Error> {
+        let part = Part {
+            worker: worker.to_owned(),
+            member: Member::join(&shared, lease)?,
+            halves: Follower::new(&shared, &shared.halves())?,
+            pairs: Follower::new(&shared, &shared.pairs())?,
+            state: State::open(shared.folder())?,
+            owned: BTreeSet::new(),
+            given: HashMap::new(),
+            producer: None,
+            shared,
+        };
+        Ok(Self(Arc::new(Mutex::new(part))))
+    }
+
+    async fn with<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Part) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let part = Arc::clone(&self.0);
+        blocking(move || work(&mut lock(&part))).await
+    }
+}
+
+fn lock(part: &Mutex<Part>) -> MutexGuard<'_, Part> {
+    part.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[async_trait]
+impl FactReader for Reader {
+    async fn look(&mut self, max: usize) -> Result<Vec<Pair>, Error> {
+        self.with(move |part| part.look(max.min(FACTS_MAX))).await
+    }
+
+    async fn done(&mut self, pairs: &[Pair]) -> Result<(), Error> {
+        let pairs = pairs.to_vec();
+        self.with(move |part| part.done(&pairs)).await
+    }
+
+    async fn again(&mut self) -> Result<(), Error> {
+        lock(&self.0).given.clear();
+        Ok(())
+    }
+
+    fn partitions(&self) -> Vec<u16> {
+        let part = lock(&self.0);
+        part.owned.iter().filter_map(|&partition| u16::try_from(partition).ok()).collect()
+    }
+
+    async fn leave(self: Box<Self>) -> Result<(), Error> {
+        // A client that is dropped tells the group.
+        let part = self.0;
+        blocking(move || {
+            drop(part);
+            Ok(())
+        })
+        .await
+    }
+}
+
+impl Part {
+    /// Takes in what has come, and returns pairs.
+    fn look(&mut self, max: usize) -> Result<Vec<Pair>, Error> {
+        let until = Instant::now() + CATCH_UP;
+        loop {
+            self.own()?;
+            let facts = self.halves.read(RECORDS_MAX, LISTEN)?;
+            self.state.apply(Topic::Halves, &facts)?;
+            let done = self.pairs.read(RECORDS_MAX, LISTEN)?;
+            self.state.apply(Topic::Pairs, &done)?;
+            let has_all = facts.is_empty() && done.is_empty();
+            if has_all || Instant::now() >= until {
+                return self.found(max);
+            }
+        }
+    }
+
+    /// Learns which partitions are this worker's, and follows just those.
+    fn own(&mut self) -> Result<(), Error> {
+        let lost = self.member.look();
+        let owned = self.member.partitions()?;
+        if lost.is_empty() && owned == self.owned {
+            return Ok(());
+        }
+        self.given.retain(|_, partition| owned.contains(partition) && !lost.contains(partition));
+        for (topic, follower) in
+            [(Topic::Halves, &mut self.halves), (Topic::Pairs, &mut self.pairs)]
+        {
+            follower.assign(owned.iter().copied(), &self.state.positions(topic)?)?;
+        }
+        self.owned = owned;
+        Ok(())
+    }
+
+    /// Returns pairs of partitions that were read to their ends: before, what is done may not be known.
+    fn found(&mut self, max: usize) -> Result<Vec<Pair>, Error> {
+        let ended: BTreeSet<i32> = &(&self.owned & self.halves.ended()) & self.pairs.ended();
+        let is_given = |receipt| self.given.contains_key(&receipt);
+        let pairs = self.state.pairs(&ended, is_given, max)?;
+        self.given.extend(pairs.iter().map(|pair| (pair.receipt, i32::from(pair.partition()))));
+        Ok(pairs)
+    }
+
+    fn done(&mut self, pairs: &[Pair]) -> Result<(), Error> {
+        if pairs.is_empty() {
+            return Ok(());
+        }
+        for attempt in 1..=TRIES {
+            self.own()?;
+            if pairs.iter().any(|pair| !self.owned.contains(&i32::from(pair.partition()))) {
+                return Err(Error::Fenced);
+            }
+            match self.say_done(pairs) {
+                Ok(()) => break,
+                Err(error) => {
+                    let is_moving = is_moving(&error);
+                    self.drop_transaction(&error);
+                    if !is_moving {
+                        return Err(broke(&error));
+                    }
+                    if attempt == TRIES {
+                        return Err(Error::Fenced);
+                    }
+                    std::thread::sleep(TRY_AFTER);
+                }
+            }
+        }
+        let receipts: Vec<i64> = pairs.iter().map(|pair| pair.receipt).collect();
+        self.state.done(&receipts)?;
+        for receipt in receipts {
+            self.given.remove(&receipt);
+        }
+        Ok(())
+    }
+
+    /// One transaction: pairs as records, and how far the group has looked at facts.
+    fn say_done(&mut self, pairs: &[Pair]) -> Result<(), KafkaError> {
+        let metadata = self.member.metadata().map_err(|_| moving())?;
+        let offsets = self.offsets(pairs)?;
+        let topic = self.shared.pairs();
+        let producer = self.producer()?;
+        producer.begin_transaction()?;
+        for pair in pairs {
+            let fact = &pair.metadata;
+            let key = pair_key(pair.campaign.as_str(), fact.fingerprint, fact.uid.as_str());
+            send(producer, &topic, i32::from(pair.partition()), &key)?;
+        }
+        producer.send_offsets_to_transaction(&offsets, &metadata, OUTAGE_MAX)?;
+        producer.commit_transaction(OUTAGE_MAX)
+    }
+
+    fn offsets(&self, pairs: &[Pair]) -> Result<TopicPartitionList, KafkaError> {
+        let positions = self.state.positions(Topic::Halves).unwrap_or_default();
+        let partitions: BTreeSet<i32> =
+            pairs.iter().map(|pair| i32::from(pair.partition())).collect();
+        let mut list = TopicPartitionList::new();
+        for partition in partitions {
+            let next = Offset::Offset(positions.get(&partition).copied().unwrap_or_default());
+            list.add_partition_offset(&self.shared.halves(), partition, next)?;
+        }
+        Ok(list)
+    }
+
+    /// Returns the producer; a new one ends what another of the same worker left open.
+    fn producer(&mut self) -> Result<&BaseProducer, KafkaError> {
+        if self.producer.is_none() {
+            let mut config = self.shared.config();
+            let id = format!("{}-{}", self.shared.group(), self.worker);
+            config.set("transactional.id", id).set("compression.type", "lz4");
+            config.set("transaction.timeout.ms", OUTAGE_MAX.as_millis().to_string());
+            let producer: BaseProducer = config.create()?;
+            producer.init_transactions(OUTAGE_MAX)?;
+            self.producer = Some(producer);
+        }
+        Ok(self.producer.as_ref().expect("it was made just now"))
+    }
+
+    fn drop_transaction(&mut self, error: &KafkaError) {
+        let Some(producer) = self.producer.take() else { return };
+        let is_fatal = matches!(error, KafkaError::Transaction(error) if error.is_fatal());
+        if !is_fatal && producer.abort_transaction(OUTAGE_MAX).is_ok() {
+            self.producer = Some(producer);
+        }
+    }
+}
+
+fn send(
+    producer: &BaseProducer,
+    topic: &str,
+    partition: i32,
+    key: &[u8],
+) -> Result<(), KafkaError> {
+    let until = Instant::now() + OUTAGE_MAX;
+    loop {
+        let record = BaseRecord::to(topic).partition(partition).key(key).payload(DONE);
+        match producer.send(record) {
+            Ok(()) => return Ok(()),
+            Err((KafkaError::MessageProduction(Code::QueueFull), _)) if Instant::now() < until => {
+                producer.poll(LISTEN);
+            }
+            Err((error, _)) => return Err(error),
+        }
+    }
+}
+
+fn moving() -> KafkaError {
+    KafkaError::Global(Code::RebalanceInProgress)
+}
+
+/// Returns whether the group is finding its order, or this worker is no longer in it.
+fn is_moving(error: &KafkaError) -> bool {
+    let code = match error {
+        KafkaError::Transaction(error) => Some(error.code()),
+        error => error.rdkafka_error_code(),
+    };
+    matches!(
+        code,
+        Some(
+            Code::IllegalGeneration
+                | Code::UnknownMemberId
+                | Code::RebalanceInProgress
+                | Code::FencedInstanceId
+                | Code::ProducerFenced
+                | Code::InvalidProducerEpoch
+                | Code::Fenced
+        )
+    )
+}
