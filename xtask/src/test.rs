@@ -8,6 +8,8 @@ use anyhow::{Context as _, Result, bail};
 use crate::steps::{self, Context, Step, Tally, check};
 use crate::{docs, proof, tidy};
 
+/// What only some want to build, and the tests try.
+const FEATURES: &str = "--features=dcmjoin/kafka";
 /// How long each fuzz target runs as a part of the tests.
 const FUZZ_SECONDS: &str = "20";
 
@@ -65,7 +67,15 @@ fn fmt(context: &Context) -> Result<Tally> {
 }
 
 fn clippy(context: &Context) -> Result<Tally> {
-    check(&mut context.cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))
+    check(&mut context.cargo(&[
+        "clippy",
+        "--workspace",
+        "--all-targets",
+        FEATURES,
+        "--",
+        "-D",
+        "warnings",
+    ]))
 }
 
 fn doc(context: &Context) -> Result<Tally> {
@@ -89,8 +99,14 @@ fn deny(context: &Context) -> Result<Tally> {
 }
 
 fn cargo_test(context: &Context) -> Result<Tally> {
-    let mut command =
-        context.cargo(&["test", "--workspace", "--no-fail-fast", "--profile", steps::PROFILE]);
+    let mut command = context.cargo(&[
+        "test",
+        "--workspace",
+        FEATURES,
+        "--no-fail-fast",
+        "--profile",
+        steps::PROFILE,
+    ]);
     command.envs(context.tools()?.env()).stdout(Stdio::piped());
     println!("$ {}", steps::shown(&command));
     let mut child = command.spawn().context("start `cargo test`")?;

@@ -1,6 +1,7 @@
 //! Workers that share a task store, some of them killed: what they leave is what one run leaves.
 
 mod clickhouse;
+#[cfg(feature = "kafka")]
 mod kafka;
 mod postgres;
 mod scene;
