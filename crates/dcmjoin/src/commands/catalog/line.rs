@@ -124,7 +124,7 @@ mod tests {
             \"state\":\"open\",\"crc32\":\"000000ab\",\"warnings\":{\"planar_missing\":1}}\n";
         assert_eq!(json, expected);
         let csv = csv_line(&archive(), &row);
-        let expected = ",image,\"a,b.tar\",,512,0,,,,open,,,,,,,000000ab,\
+        let expected = ",image,\"a,b.tar\",,512,0,,,,open,,,,,,,,000000ab,\
             \"{\"\"planar_missing\"\":1}\"\r\n";
         assert_eq!(csv, expected);
     }
