@@ -339,7 +339,7 @@ pub struct Superseded {
     /// Published objects, by key.
     pub published: HashMap<String, PublishedRow>,
     /// Files in shards, by instance; `None` where there is none after all.
-    pub packed: HashMap<SopInstanceUid, Option<PublishedRow>>,
+    pub in_shards: HashMap<SopInstanceUid, Option<PublishedRow>>,
 }
 
 impl Superseded {
@@ -357,7 +357,7 @@ impl Superseded {
     #[must_use]
     pub fn published(&self, row: PublishedRow) -> Option<PublishedRow> {
         match &row.uid {
-            Some(uid) => self.packed.get(uid).cloned().unwrap_or(Some(row)),
+            Some(uid) => self.in_shards.get(uid).cloned().unwrap_or(Some(row)),
             None => Some(self.published.get(&row.key).cloned().unwrap_or(row)),
         }
     }

@@ -11,9 +11,9 @@ use dcmjoin_model::{Books, Half, Reason, Rejection};
 use dcmjoin_objects::{Meter, PutMode};
 
 use super::Run;
+use super::copies::{Copies, as_copy, is_listed};
 use super::header_only::HeaderOnly;
 use super::intake::{Sealed, by_uid, conflict_row, lies_of};
-use super::packed::{Copies, as_copy, is_listed};
 use crate::assemble::{self, Instance};
 use crate::error::RunError;
 use crate::lock::Lock;
@@ -147,7 +147,7 @@ impl Close<'_> {
             if in_output && candidate.digest == claimed.digest {
                 return self.keep(&paired, claimed, &instance).await;
             }
-            if self.run.packs() {
+            if self.run.in_shards() {
                 return self.choose_copy(&paired, same, claimed, candidate, &instance).await;
             }
             return self.replace(&paired, candidates, claimed, candidate, instance).await;
@@ -167,7 +167,7 @@ impl Close<'_> {
     ) -> Result<Outcome, RunError> {
         let (publisher, header) = (&self.run.publisher, &paired.header);
         if claimed.outcome == Outcome::Published
-            || self.run.packs()
+            || self.run.in_shards()
             || publisher.standing(header, instance).await?.is_some()
         {
             return Ok(claimed.outcome);

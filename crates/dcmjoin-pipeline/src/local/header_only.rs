@@ -22,7 +22,7 @@ pub(super) struct HeaderOnly {
 
 enum Way {
     Apart(JoinSet<Result<Outcome, RunError>>),
-    Packed(Box<Shards<Note>>),
+    InShards(Box<Shards<Note>>),
 }
 
 /// What is to be told of an instance once its shard is whole.
@@ -34,8 +34,8 @@ struct Note {
 
 impl HeaderOnly {
     pub(super) fn begin(run: &Arc<Run>, headers: &Headers) -> Result<Self, RunError> {
-        let way = match run.packs() {
-            true => run.shards(headers, &name(headers)?).map(Box::new).map(Way::Packed),
+        let way = match run.in_shards() {
+            true => run.shards(headers, &name(headers)?).map(Box::new).map(Way::InShards),
             false => None,
         };
         let way = way.unwrap_or_else(|| Way::Apart(JoinSet::new()));
@@ -58,7 +58,7 @@ impl HeaderOnly {
                 });
                 Ok(outcomes)
             }
-            Way::Packed(shards) => {
+            Way::InShards(shards) => {
                 let Paired { header, origin, .. } = paired;
                 match instance {
                     Ok(instance) => {
@@ -86,7 +86,7 @@ impl HeaderOnly {
                 }
                 Ok(outcomes)
             }
-            Way::Packed(mut shards) => told(&self.run, shards.finish().await?),
+            Way::InShards(mut shards) => told(&self.run, shards.finish().await?),
         }
     }
 }

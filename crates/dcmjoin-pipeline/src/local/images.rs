@@ -8,9 +8,9 @@ use futures::future::poll_immediate;
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 
+use super::into_shards::IntoShards;
 use super::joined;
 use super::notes::Notes;
-use super::packing::Packing;
 use super::stream::{Image, Stream};
 use crate::catalog::Draft;
 use crate::error::RunError;
@@ -43,13 +43,13 @@ pub(super) struct Images {
 enum Way {
     Apart(JoinSet<Result<(), RunError>>),
     /// At most one task, which gives back what it was given.
-    Packed(Option<Box<Packing>>, JoinSet<Result<Box<Packing>, RunError>>),
+    InShards(Option<Box<IntoShards>>, JoinSet<Result<Box<IntoShards>, RunError>>),
 }
 
 impl Images {
     pub(super) fn of(stream: &Arc<Stream>, notes: &Notes, pass: Pass) -> Self {
-        let way = match Packing::begin(stream, notes, pass) {
-            Some(packing) => Way::Packed(Some(Box::new(packing)), JoinSet::new()),
+        let way = match IntoShards::begin(stream, notes, pass) {
+            Some(into_shards) => Way::InShards(Some(Box::new(into_shards)), JoinSet::new()),
             None => Way::Apart(JoinSet::new()),
         };
         let draft = notes.draft.clone();
@@ -101,14 +101,14 @@ impl Images {
                 };
                 spawn(tasks, to_folder, task);
             }
-            Way::Packed(idle, tasks) => {
-                let mut packing = packing(idle, tasks).await?;
+            Way::InShards(idle, tasks) => {
+                let mut into_shards = into_shards(idle, tasks).await?;
                 let task = async move {
                     for image in images {
-                        packing.take(image).await?;
+                        into_shards.take(image).await?;
                     }
-                    packing.flush().await?;
-                    Ok(packing)
+                    into_shards.flush().await?;
+                    Ok(into_shards)
                 };
                 spawn(tasks, to_folder, task);
             }
@@ -125,20 +125,20 @@ impl Images {
                 }
                 Ok(())
             }
-            Way::Packed(mut idle, mut tasks) => {
-                packing(&mut idle, &mut tasks).await?.finish().await
+            Way::InShards(mut idle, mut tasks) => {
+                into_shards(&mut idle, &mut tasks).await?.finish().await
             }
         }
     }
 }
 
 /// Returns the shards once nobody writes to them.
-async fn packing(
-    idle: &mut Option<Box<Packing>>,
-    tasks: &mut JoinSet<Result<Box<Packing>, RunError>>,
-) -> Result<Box<Packing>, RunError> {
+async fn into_shards(
+    idle: &mut Option<Box<IntoShards>>,
+    tasks: &mut JoinSet<Result<Box<IntoShards>, RunError>>,
+) -> Result<Box<IntoShards>, RunError> {
     let given_back = match idle.take() {
-        Some(packing) => Some(packing),
+        Some(into_shards) => Some(into_shards),
         None => joined(tasks.join_next().await)?,
     };
     given_back.ok_or_else(|| RunError::Internal("an archive's shards are gone".to_owned()))

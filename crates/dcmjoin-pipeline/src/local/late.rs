@@ -61,7 +61,7 @@ impl Stream {
         let Recalled::Half(uid) = self.run.recalled(row) else { return Ok(Late::No) };
         let Some(header) = self.headers.look(&uid)? else { return Ok(Late::No) };
         // A shard has all images of its archive.
-        let is_claimed = self.headers.index.is_claimed(header.slot) && !self.run.packs();
+        let is_claimed = self.headers.index.is_claimed(header.slot) && !self.run.in_shards();
         Ok(match (is_open(known, row, header.origin), is_claimed) {
             (false, _) => Late::No,
             (true, true) => Late::Fact,

@@ -36,7 +36,7 @@ const SHARDS_FOLDER: &str = "shards";
 const NAME_CHARS_MAX: usize = 64;
 
 /// The shards of one archive.
-pub(super) struct Packing {
+pub(super) struct IntoShards {
     stream: Arc<Stream>,
     draft: Option<Arc<Draft>>,
     shards: Shards<Note>,
@@ -55,7 +55,7 @@ struct Note {
     warnings: Warnings,
 }
 
-impl Packing {
+impl IntoShards {
     /// Begins with an archive; `None` where instances are objects of their own.
     pub(super) fn begin(stream: &Arc<Stream>, notes: &Notes, pass: Pass) -> Option<Self> {
         let archive = stream.run.images.get(notes.archive);
@@ -146,7 +146,7 @@ impl Packing {
 
 impl Run {
     /// Returns whether instances are published in shards.
-    pub(super) fn packs(&self) -> bool {
+    pub(super) fn in_shards(&self) -> bool {
         matches!(self.config.publish, Publish::Shards(_))
     }
 

@@ -69,7 +69,7 @@ impl Close<'_> {
             if is_new {
                 self.superseded.rejected.insert(uid, Some(row));
             } else {
-                self.superseded.packed.insert(uid, None);
+                self.superseded.in_shards.insert(uid, None);
                 self.run.rows.rejected.push(&row)?;
             }
             return Ok(Outcome::Rejected);
@@ -93,7 +93,7 @@ impl Copies {
             match self.0.get(&image) {
                 Some(chosen) if chosen.is_new => run.rows.published.push(&file)?,
                 Some(chosen) => {
-                    superseded.packed.insert(chosen.uid.clone(), Some(file));
+                    superseded.in_shards.insert(chosen.uid.clone(), Some(file));
                 }
                 None => {}
             }
