@@ -143,7 +143,7 @@ pub struct RunConfig {
     pub publishing_max: usize,
     /// Bytes of archives and instances in memory at the same time.
     pub memory_bytes: u64,
-    /// Bytes of one range of an archive.
+    /// The least bytes of a range of an archive that has as many.
     pub range_bytes: u64,
     /// Where copies of all archives are kept; none are where `None`.
     pub keep: Option<Location>,

@@ -1,6 +1,7 @@
 //! An archive's bytes: ranges read ahead within the budget, decompressed where they are gz or zst.
 
 use std::io;
+use std::ops::Range;
 use std::pin::Pin;
 
 use async_compression::tokio::bufread::{GzipDecoder, ZstdDecoder};
@@ -20,10 +21,11 @@ use crate::keep::Keep;
 pub const RANGES_AHEAD: usize = 2;
 /// The piece in which a compressed archive comes out of its decoder, in bytes.
 pub(crate) const PLAIN_PIECE_BYTES: usize = 1 << 20;
-/// Ranges, and likewise pieces, that the scan of one archive may hold at the same time: one that a
-/// member began in, the current one, and those ahead. Budgets must have room for so many, or a
-/// scan waits for itself.
-pub(crate) const HELD_MAX: u64 = RANGES_AHEAD as u64 + 1;
+/// Pieces that the scan of one archive may hold at the same time: one that a member began in, the
+/// current one, and one ahead. Budgets must have room for so many, or a scan waits for itself.
+pub(crate) const PIECES_HELD_MAX: u64 = RANGES_AHEAD as u64 + 1;
+/// The same of ranges, in [`Reading::range_bytes`]: as many ranges, each up to a third longer.
+pub(crate) const RANGES_HELD_MAX: u64 = 4;
 
 /// Why an archive's bytes end.
 #[derive(Debug)]
@@ -42,7 +44,7 @@ pub struct Reading {
     /// Decompressed pieces that may be in memory. A budget of its own: who holds a range to
     /// decompress it must not wait for others' ranges.
     pub pieces: Budget,
-    /// The bytes of a range.
+    /// The least bytes of a range; [`Reading::parts`] has the most.
     pub range_bytes: u64,
     /// The largest ratio of plain to compressed bytes.
     pub ratio_max: u64,
@@ -79,16 +81,27 @@ impl Reading {
         Ok(Plain { compression, stream })
     }
 
+    /// Parts bytes of an archive into ranges of equal length, as few as have [`Self::range_bytes`]
+    /// each: no request is spent on a short end. One range has less than twice of that, one of two
+    /// less than one and a half, one of three or more less than four thirds.
+    pub(crate) fn parts(&self, bytes: &Range<u64>) -> impl Iterator<Item = Range<u64>> + use<> {
+        let (start, end) = (bytes.start, bytes.end);
+        let count = ((end - start) / self.range_bytes).max(1);
+        let length = (end - start).div_ceil(count);
+        (0..count)
+            .map(move |number| start + number * length)
+            .map(move |at| at..(at + length).min(end))
+            .filter(|part| !part.is_empty())
+    }
+
     fn ranges(&self, archive: &Object) -> impl Stream<Item = Result<Bytes, Error>> + use<> {
-        let (size, step) = (archive.size(), self.range_bytes);
         let (archive, budget) = (archive.clone(), self.ranges.clone());
-        futures::stream::iter((0..size).step_by(usize::try_from(step).unwrap_or(usize::MAX)))
-            .map(move |start| {
+        futures::stream::iter(self.parts(&(0..archive.size())))
+            .map(move |part| {
                 let (archive, budget) = (archive.clone(), budget.clone());
                 async move {
-                    let end = (start + step).min(size);
-                    let permit = budget.take(end - start).await;
-                    archive.read(start..end).await.map(|bytes| paid(bytes, permit))
+                    let permit = budget.take(part.end - part.start).await;
+                    archive.read(part).await.map(|bytes| paid(bytes, permit))
                 }
             })
             .buffered(RANGES_AHEAD)
@@ -169,5 +182,32 @@ impl Pieces {
             error.kind()
         );
         SourceError::Stream(Rejection::new(Reason::ArchiveDamaged, detail))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_are_all_bytes_in_order_in_no_more_memory_than_is_paid_for() {
+        const RANGE: u64 = 97;
+        let (ranges, pieces) = (Budget::new(1), Budget::new(1));
+        let reading = Reading { ranges, pieces, range_bytes: RANGE, ratio_max: 1, keep: None };
+        for bytes in 0..40 * RANGE {
+            let start = bytes * 3;
+            let parts: Vec<_> = reading.parts(&(start..start + bytes)).collect();
+            let mut at = start;
+            for part in &parts {
+                assert_eq!(part.start, at);
+                assert!(part.end > at);
+                at = part.end;
+            }
+            assert_eq!(at, start + bytes);
+            assert!(parts.len() as u64 <= (bytes / RANGE).max(1), "{bytes}: {}", parts.len());
+            let first = parts.iter().take(RANGES_AHEAD + 1);
+            let held: u64 = first.map(|part| part.end - part.start).sum();
+            assert!(held <= RANGE * RANGES_HELD_MAX, "{bytes}: {held}");
+        }
     }
 }

@@ -56,7 +56,7 @@ use crate::report::{self, IgnoredBySide, Report};
 use crate::rows::{Lies, Rows};
 use crate::scan::{Place, Scan};
 use crate::shards::UPLOAD_BYTES;
-use crate::source::{HELD_MAX, PLAIN_PIECE_BYTES, Reading};
+use crate::source::{PIECES_HELD_MAX, PLAIN_PIECE_BYTES, RANGES_HELD_MAX, Reading};
 
 /// Facts of one side in memory before they are sorted to disk, as a share of the budget.
 const FACTS_SHARE: u64 = 16;
@@ -154,21 +154,23 @@ impl Memory {
         let bytes = memory_bytes(config);
         let ranges_bytes = bytes / 8 * 3;
         let pieces_bytes = bytes / 8;
-        let one_range = config.range_bytes.min(ranges_bytes / HELD_MAX).max(UNIT_BYTES);
+        let one_range = config.range_bytes.min(ranges_bytes / RANGES_HELD_MAX).max(UNIT_BYTES);
         let uploads = matches!(config.publish, Publish::Shards(_))
             && !matches!(config.output, Location::Local(_));
         let uploads_bytes = if uploads { bytes / 4 } else { 0 };
         // A copy on its way is held besides.
         let copy_bytes = if config.keep.is_some() { keep::HELD_BYTES } else { 0 };
-        let affordable = (ranges_bytes / (one_range * HELD_MAX + copy_bytes))
-            .min(pieces_bytes / (PLAIN_PIECE_BYTES as u64 * HELD_MAX))
+        let affordable = (ranges_bytes / (one_range * RANGES_HELD_MAX + copy_bytes))
+            .min(pieces_bytes / (PLAIN_PIECE_BYTES as u64 * PIECES_HELD_MAX))
             .min(if uploads { uploads_bytes / UPLOAD_BYTES } else { u64::MAX });
         let affordable = usize::try_from(affordable).unwrap_or(usize::MAX);
         let archives_at_once = config.archives_max.min(affordable).max(1);
         let copies_bytes = copy_bytes * archives_at_once as u64;
         Self {
             members_bytes: bytes / 2 - uploads_bytes,
-            ranges_bytes: ranges_bytes.saturating_sub(copies_bytes).max(one_range * HELD_MAX),
+            ranges_bytes: ranges_bytes
+                .saturating_sub(copies_bytes)
+                .max(one_range * RANGES_HELD_MAX),
             pieces_bytes,
             range_bytes: one_range,
             archives_at_once,

@@ -159,11 +159,9 @@ impl Run {
         row: &Row,
     ) -> Result<Result<Bytes, dcmjoin_objects::Error>, RunError> {
         let mut spool = self.members.spool()?;
-        let end = row.offset + row.length;
-        for start in (row.offset..end).step_by(self.reading.range_bytes as usize) {
-            let to = end.min(start + self.reading.range_bytes);
-            let permit = self.reading.ranges.take(to - start).await;
-            match archive.read(start..to).await {
+        for part in self.reading.parts(&(row.offset..row.offset + row.length)) {
+            let permit = self.reading.ranges.take(part.end - part.start).await;
+            match archive.read(part).await {
                 Ok(bytes) => spool.append(&bytes)?,
                 Err(error) => return Ok(Err(error)),
             }
