@@ -9,7 +9,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use dcmjoin_objects::Keys;
+use async_trait::async_trait;
+use dcmjoin_objects::{KeySource, Keys};
 use dcmjoin_restore::answer::Answer;
 use dcmjoin_restore::class::StorageClass;
 use dcmjoin_restore::moment::{Moment, ServerClock};
@@ -35,7 +36,29 @@ const TRIES: u32 = 6;
 const MESSAGES_MAX: u32 = 10;
 
 /// Gives credentials; asked anew for each request, so that those that expire can be replaced.
-pub type Provider = Arc<dyn Fn() -> Option<Credentials> + Send + Sync>;
+#[async_trait]
+pub trait Provide: Send + Sync {
+    /// Returns those that count now; `None` where there are none.
+    async fn credentials(&self) -> Option<Credentials>;
+}
+
+#[async_trait]
+impl<F: Fn() -> Option<Credentials> + Send + Sync> Provide for F {
+    async fn credentials(&self) -> Option<Credentials> {
+        self()
+    }
+}
+
+#[async_trait]
+impl Provide for KeySource {
+    async fn credentials(&self) -> Option<Credentials> {
+        let Keys { id, secret, token } = self.now().await?;
+        Some(Credentials { access_key: id, secret_key: secret, session_token: token })
+    }
+}
+
+/// What gives credentials.
+pub type Provider = Arc<dyn Provide>;
 
 /// How S3 and SQS are reached.
 pub struct Aws {
@@ -84,13 +107,15 @@ struct Reply {
 }
 
 /// Returns what the process's environment says (`AWS_ACCESS_KEY_ID` and its companions), else the
-/// profile in `~/.aws`, whose file is read anew for each request: it may be replaced at any time.
-#[must_use]
-pub fn from_environment() -> Provider {
-    Arc::new(|| {
-        let Keys { id, secret, token } = Keys::now()?;
-        Some(Credentials { access_key: id, secret_key: secret, session_token: token })
-    })
+/// profile in `~/.aws`, whose file is read anew for each request: it may be replaced at any time;
+/// else what web identity, the container's or the machine's role gives.
+///
+/// # Errors
+/// [`Error::Service`] where the environment contradicts itself.
+pub fn from_environment() -> Result<Provider, Error> {
+    let source = KeySource::of_environment()
+        .map_err(|_| service("find credentials", "the environment's settings are not valid"))?;
+    Ok(Arc::new(source))
 }
 
 /// Returns this machine's own time.
@@ -313,8 +338,10 @@ impl Aws {
         headers: &[(&'static str, String)],
         body: Vec<u8>,
     ) -> Result<Reply, Error> {
-        let keys = || (self.provider)().ok_or_else(|| failed("there are no credentials"));
-        let (by, skewed) = (keys()?, self.skewed.load(Ordering::Relaxed));
+        let keys = || async {
+            self.provider.credentials().await.ok_or_else(|| failed("there are no credentials"))
+        };
+        let (by, skewed) = (keys().await?, self.skewed.load(Ordering::Relaxed));
         let reply = self.send_once(call, query, headers, body.clone(), &by).await?;
         if reply.status < 400 {
             return Ok(reply);
@@ -326,7 +353,7 @@ impl Aws {
         let with = match Answer::of(reply.status, &code) {
             // The answer has told the time.
             _ if code == SKEWED && !skewed => Some(by),
-            Answer::CredentialsExpired => Some(keys()?).filter(|now| *now != by),
+            Answer::CredentialsExpired => Some(keys().await?).filter(|now| *now != by),
             _ => None,
         };
         match with {

@@ -20,7 +20,9 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use dcmjoin_ledger::tasks::{BATCH_MAX, NewTask, Stage};
 use dcmjoin_ledger::{Campaign, CampaignName, TaskStore};
+use dcmjoin_model::Half;
 use dcmjoin_pipeline::Report;
+use dcmjoin_pipeline::config::RANGE_BYTES;
 use dcmjoin_pipeline::staged::CampaignSettings;
 use dcmjoin_restore::task::ScanResult;
 
@@ -35,6 +37,9 @@ use crate::verdict::{Verdict, weigh};
 const ASK_EVERY: Duration = Duration::from_secs(1);
 /// How often it is told that no worker takes what waits.
 const TELL_EVERY: Duration = Duration::from_secs(600);
+
+/// What is asked for an archive besides its ranges: its head, and its file in the catalogue.
+const GETS_AN_ARCHIVE: u64 = 4;
 
 /// Workers that share a task store.
 pub struct TaskScanner {
@@ -142,6 +147,11 @@ impl TaskScanner {
         let left: Vec<usize> =
             (0..archives.len()).filter(|at| verdicts[*at] == Verdict::Unread).collect();
         let mut asked = asked(&stores);
+        archives
+            .iter()
+            .zip(&verdicts)
+            .map(|(archive, verdict)| of_worker(archive.half, *verdict))
+            .for_each(|of_worker| asked.add(of_worker));
         if self.stopped.load(Ordering::Relaxed) {
             left.iter().for_each(|at| results[*at] = ScanResult::Stopped);
         } else if !left.is_empty() {
@@ -152,8 +162,7 @@ impl TaskScanner {
             );
             let read = self.local.scan(Batch { archives, metadata: batch.metadata.clone() }).await;
             left.iter().zip(read.results).for_each(|(at, result)| results[*at] = result);
-            asked.gets += read.asked.gets;
-            asked.puts += read.asked.puts;
+            asked.add(read.asked);
             trouble = trouble.or(read.trouble);
         }
         Scanned { results, asked, trouble }
@@ -196,6 +205,18 @@ impl Scanner for TaskScanner {
 fn stopped(archives: usize, trouble: Option<Trouble>) -> Scanned {
     let results = vec![ScanResult::Stopped; archives];
     Scanned { results, asked: Asked::default(), trouble }
+}
+
+/// Returns what a worker asked of stores for an archive. Workers do not tell: it is taken for a GET a
+/// range, and what a run asks besides; and for a PUT an instance, though some may have been there.
+fn of_worker(half: Half, verdict: Verdict) -> Asked {
+    let Verdict::Read { bytes, halves } = verdict else { return Asked::default() };
+    let ranges = (bytes / RANGE_BYTES).max(1);
+    match half {
+        // A file of the catalogue and a header pack, which is read again for the images.
+        Half::Metadata => Asked { gets: ranges + GETS_AN_ARCHIVE, puts: 2 },
+        Half::Image => Asked { gets: ranges + GETS_AN_ARCHIVE, puts: halves + 1 },
+    }
 }
 
 /// Returns a place as workers name it ([`dcmjoin_objects::Object::url`]).

@@ -77,7 +77,9 @@ fn missing(error: KeepError) -> Missing {
     match error {
         KeepError::Source(error) => match refusal(error.kind) {
             Verdict::Refused(result) => Missing::Archive(result),
-            Verdict::Read | Verdict::Unread | Verdict::Barred => trouble(error).unwrap_or(broke),
+            Verdict::Read { .. } | Verdict::Unread | Verdict::Barred => {
+                trouble(error).unwrap_or(broke)
+            }
         },
         KeepError::Target(error) => trouble(error).unwrap_or(broke),
         KeepError::Differs { .. } => broke,

@@ -37,6 +37,13 @@ pub struct Asked {
     pub puts: u64,
 }
 
+impl Asked {
+    pub(crate) fn add(&mut self, other: Self) {
+        self.gets += other.gets;
+        self.puts += other.puts;
+    }
+}
+
 /// What became of a batch.
 #[derive(Debug)]
 pub struct Scanned {

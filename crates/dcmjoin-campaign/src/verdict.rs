@@ -17,7 +17,12 @@ const LOOKS_AT_ONCE: usize = 16;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verdict {
     /// It was read, and stands in the catalogue.
-    Read,
+    Read {
+        /// Its bytes.
+        bytes: u64,
+        /// What it holds of instances.
+        halves: u64,
+    },
     /// The store does not give it.
     Refused(ScanResult),
     /// The store would give it, but it was not read.
@@ -42,7 +47,7 @@ pub(crate) fn weigh(
     let innocent = trouble.is_some() || (refused && ended.is_some());
     let unread = if innocent { ScanResult::Stopped } else { ScanResult::Broke };
     let result = |verdict: &Verdict| match verdict {
-        Verdict::Read => ScanResult::Done,
+        Verdict::Read { .. } => ScanResult::Done,
         Verdict::Refused(result) => *result,
         Verdict::Unread => unread,
         Verdict::Barred => ScanResult::Stopped,
@@ -67,7 +72,12 @@ async fn judge(stores: &Stores, catalog: &Catalog, archive: &Archive) -> Verdict
         Err(error) => return refusal(error.kind),
     };
     match catalog.find(archive.half, &object).await {
-        Ok(Some(_)) => Verdict::Read,
+        Ok(Some(known)) => {
+            let account = known.account;
+            let others = account.rejected + account.ignored.total();
+            let halves = account.members.saturating_sub(others);
+            Verdict::Read { bytes: object.size(), halves }
+        }
         Err(_) => Verdict::Unread,
         // Whether the store gives it now tells why it did not.
         Ok(None) => match object.read(0..object.size().min(1)).await {
@@ -95,6 +105,8 @@ mod tests {
 
     use super::*;
 
+    const READ: Verdict = Verdict::Read { bytes: 1, halves: 1 };
+
     fn denied() -> RunError {
         RunError::Store(Error {
             operation: Operation::Write,
@@ -106,14 +118,14 @@ mod tests {
 
     #[test]
     fn trouble_is_no_archives_fault() {
-        let (results, trouble) = weigh(&[Verdict::Read, Verdict::Unread], Some(&denied()));
+        let (results, trouble) = weigh(&[READ, Verdict::Unread], Some(&denied()));
         assert_eq!(results, [ScanResult::Done, ScanResult::Stopped]);
         assert!(trouble.is_some());
     }
 
     #[test]
     fn credentials_that_ended_are_no_archives_fault() {
-        let (results, trouble) = weigh(&[Verdict::Read, Verdict::Barred], None);
+        let (results, trouble) = weigh(&[READ, Verdict::Barred], None);
         assert_eq!(results, [ScanResult::Done, ScanResult::Stopped]);
         assert!(trouble.unwrap().passes);
     }
@@ -129,7 +141,7 @@ mod tests {
     #[test]
     fn any_archive_may_be_the_cause_of_a_crash() {
         let crash = RunError::Internal(String::new());
-        let (results, trouble) = weigh(&[Verdict::Read, Verdict::Unread], Some(&crash));
+        let (results, trouble) = weigh(&[READ, Verdict::Unread], Some(&crash));
         assert_eq!(results, [ScanResult::Done, ScanResult::Broke]);
         assert_eq!(trouble, None);
     }

@@ -20,8 +20,12 @@
 mod attempts;
 mod buffers;
 mod client;
+#[cfg(feature = "cloud")]
+mod cloud;
 mod condition;
 mod error;
+#[cfg(feature = "cloud")]
+mod keys;
 mod location;
 mod meter;
 mod object;
@@ -36,6 +40,8 @@ mod stragglers;
 mod writer;
 
 pub use error::{Error, ErrorKind, Operation};
+#[cfg(feature = "cloud")]
+pub use keys::KeySource;
 pub use location::Location;
 pub use meter::{Meter, Requests, Retries};
 pub use object::Object;

@@ -8,13 +8,15 @@ use object_store::path::Path;
 use url::Url;
 
 use crate::client::Client;
+#[cfg(feature = "cloud")]
+use crate::cloud;
 use crate::error::{Error, ErrorKind, Operation};
 use crate::location::{Location, plain};
 use crate::meter::Meter;
 use crate::object::Object;
 use crate::root::{Root, VERSION_MARK};
 
-type Variables = HashMap<String, String>;
+pub(crate) type Variables = HashMap<String, String>;
 
 /// The stores of a run: their clients and the meter that they share.
 #[derive(Debug, Default)]
@@ -38,14 +40,7 @@ impl Stores {
     }
 
     fn variables(&self) -> Variables {
-        let process = || {
-            // Variables that are not text are none of ours.
-            let text = |(name, value): (OsString, OsString)| {
-                Some((name.into_string().ok()?, value.into_string().ok()?))
-            };
-            std::env::vars_os().filter_map(text).collect()
-        };
-        self.variables.clone().unwrap_or_else(process)
+        self.variables.clone().unwrap_or_else(process_variables)
     }
 
     /// Returns the meter of all requests.
@@ -125,106 +120,19 @@ fn invalid(location: &Location, detail: &str) -> Error {
     Error::new(Operation::Open, location.to_string(), ErrorKind::Invalid, detail)
 }
 
+/// Returns the process's environment. Variables that are not text are none of ours.
+pub(crate) fn process_variables() -> Variables {
+    let text = |(name, value): (OsString, OsString)| {
+        Some((name.into_string().ok()?, value.into_string().ok()?))
+    };
+    std::env::vars_os().filter_map(text).collect()
+}
+
 #[cfg(not(feature = "cloud"))]
 mod cloud {
     use super::{Arc, Client, Meter, Url, Variables};
 
     pub(super) fn client(_: &Url, _: &Variables, _: Arc<Meter>) -> Result<Client, String> {
         Err("this build has no object stores, only folders".to_owned())
-    }
-}
-
-#[cfg(feature = "cloud")]
-mod cloud {
-    use std::time::Duration;
-
-    use object_store::aws::AmazonS3Builder;
-    use object_store::azure::MicrosoftAzureBuilder;
-    use object_store::gcp::GoogleCloudStorageBuilder;
-    use object_store::{BackoffConfig, ClientOptions, ObjectStoreScheme, RetryConfig};
-
-    use super::{Arc, Client, Meter, Url, Variables};
-    use crate::condition::Connector;
-    use crate::profile;
-
-    /// A request of S3, from connecting to the last byte of its answer, takes no longer;
-    /// `AWS_TIMEOUT` (`90s`) goes before it.
-    const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
-
-    /// [`crate::attempts::Attempts`] tries again, and counts; the client does not.
-    fn no_retries() -> RetryConfig {
-        RetryConfig { backoff: BackoffConfig::default(), max_retries: 0, ..RetryConfig::default() }
-    }
-
-    pub(super) fn client(
-        url: &Url,
-        variables: &Variables,
-        meter: Arc<Meter>,
-    ) -> Result<Client, String> {
-        // A second provider is refused, and the first one is as good.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let (scheme, _) =
-            ObjectStoreScheme::parse(url).map_err(|_| "it names no bucket".to_owned())?;
-        Ok(match scheme {
-            ObjectStoreScheme::AmazonS3 => {
-                Client::remote(Arc::new(s3(url, variables)?), true, meter)
-            }
-            ObjectStoreScheme::GoogleCloudStorage => {
-                let store = GoogleCloudStorageBuilder::from_env()
-                    .with_url(url.as_str())
-                    .with_retry(no_retries())
-                    .build()
-                    .map_err(config)?;
-                Client::remote(Arc::new(store), false, meter)
-            }
-            ObjectStoreScheme::MicrosoftAzure => {
-                let store = MicrosoftAzureBuilder::from_env()
-                    .with_url(url.as_str())
-                    .with_retry(no_retries())
-                    .build()
-                    .map_err(config)?;
-                Client::remote(Arc::new(store), false, meter)
-            }
-            _ => return Err("expected a folder, file://, s3://, gs:// or az://".to_owned()),
-        })
-    }
-
-    fn s3(url: &Url, variables: &Variables) -> Result<object_store::aws::AmazonS3, String> {
-        let env = |name: &str| variables.get(name).cloned().filter(|value| !value.is_empty());
-        let endpoint = env("AWS_ENDPOINT_URL_S3").or_else(|| env("AWS_ENDPOINT_URL"));
-        // Whoever names an http:// endpoint means it.
-        let http = endpoint.as_ref().is_some_and(|endpoint| endpoint.starts_with("http://"));
-        let options = ClientOptions::new().with_timeout(REQUEST_TIMEOUT).with_allow_http(http);
-        let mut builder = AmazonS3Builder::new().with_client_options(options);
-        for (key, value) in profile::settings(env) {
-            if let Ok(key) = key.parse() {
-                builder = builder.with_config(key, value);
-            }
-        }
-        for (key, value) in variables.iter().filter(|(key, _)| key.starts_with("AWS_")) {
-            if let Ok(key) = key.to_ascii_lowercase().parse() {
-                builder = builder.with_config(key, value);
-            }
-        }
-        if let Some(endpoint) = endpoint {
-            builder = builder.with_endpoint(endpoint);
-        }
-        if let Some(keys) = profile::Rotating::of(variables) {
-            builder = builder.with_credentials(Arc::new(keys));
-        }
-        // Objects are removed one by one, and not every store knows `DeleteObjects`.
-        let builder = builder.with_disable_bulk_delete(true);
-        let builder = builder.with_http_connector(Connector::default());
-        builder.with_url(url.as_str()).with_retry(no_retries()).build().map_err(config)
-    }
-
-    /// The builders' errors name settings and never their values, except for URLs.
-    fn config(error: object_store::Error) -> String {
-        match error {
-            object_store::Error::Generic { source, .. } if !source.to_string().contains("://") => {
-                format!("its settings are not complete: {source}")
-            }
-            _ => "its settings are not complete or not valid".to_owned(),
-        }
     }
 }

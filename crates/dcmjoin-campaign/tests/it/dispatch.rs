@@ -7,11 +7,13 @@ use dcmjoin_campaign::Orchestrator;
 use dcmjoin_campaign::dispatch::TaskScanner;
 use dcmjoin_campaign::ledger::Ledger;
 use dcmjoin_campaign::orchestrator::{Outcome, World};
+use dcmjoin_emulator::Kind;
 use dcmjoin_ledger::tasks::{NewTask, Stage, Wanted};
 use dcmjoin_ledger::{Campaign, CampaignName, Sqlite, TaskStore};
 use dcmjoin_objects::{Location, Stores};
 use dcmjoin_pipeline::staged::{self, CampaignSettings, Drain, WorkConfig, Worked};
 use dcmjoin_pipeline::{Progress, RunConfig};
+use dcmjoin_restore::spend::Purpose;
 use tokio::task::JoinHandle;
 
 use crate::scene::{IMAGES, Scene, report, variables};
@@ -68,6 +70,17 @@ async fn workers_read_what_a_campaign_restores() {
     let report = report(orchestrator.run().await.unwrap());
     let standing = scene.check(&report, &ledger.standing().unwrap());
     assert!(standing.failures.is_empty(), "{:?}", standing.failures);
+    let spent = standing.spend.by_purpose()[&Purpose::Requests];
+    let asked = scene.emulator.ledger();
+    let count = |kinds: &[Kind]| kinds.iter().map(|kind| asked.count(*kind)).sum::<u64>();
+    // us-east-1: dollars for a request, as the emulator counted them; queues cost besides.
+    let gets = count(&[Kind::Get, Kind::Head]);
+    let puts = count(&[Kind::Put, Kind::UploadCreate, Kind::UploadPart, Kind::UploadComplete])
+        + count(&[Kind::List]);
+    #[expect(clippy::cast_precision_loss, reason = "hundreds")]
+    let actual = gets as f64 * 0.4e-6 + puts as f64 * 5e-6;
+    let share = spent.dollars() / actual;
+    assert!((0.8..1.3).contains(&share), "{share} of {gets} GETs and {puts} PUTs");
     drain.ask();
     let mut archives = 0;
     for worker in workers {

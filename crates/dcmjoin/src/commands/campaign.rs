@@ -102,11 +102,25 @@ fn create_one(
         batch: batch(args)?,
         keep: args.keep_copies.as_ref().map(absolute),
     };
+    refuse_shared_queue(shelf, name, &spec)?;
     let aws = aws(&spec)?;
     let ledger = shelf.create(name, &spec)?;
     // Where this fails it stays a draft, which nobody starts.
     super::runtime()?.block_on(manifest::fill(&*ledger, &aws, &spec))?;
     status(&*ledger, talk)
+}
+
+/// Refuses a queue that another campaign listens to: each would delete the other's messages.
+fn refuse_shared_queue(shelf: &dyn Shelf, name: &str, spec: &Spec) -> anyhow::Result<()> {
+    let Some(queue) = &spec.queue else { return Ok(()) };
+    for (other, mode) in shelf.campaigns()? {
+        let runs = matches!(mode, Mode::Active | Mode::Paused);
+        if runs && other != name && shelf.open(&other)?.spec()?.queue.as_ref() == Some(queue) {
+            let message = format!("the queue is that of the campaign {other}");
+            return Err(text::Hinted::new(message, "give each campaign a queue of its own").into());
+        }
+    }
+    Ok(())
 }
 
 /// Returns a place as orchestrators in other folders name it.
@@ -131,7 +145,7 @@ fn batch(args: &CreateArgs) -> anyhow::Result<Option<spec::Batch>> {
 fn aws(spec: &Spec) -> anyhow::Result<Arc<Aws>> {
     let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
     let endpoint = variable("AWS_ENDPOINT_URL_S3").or_else(|| variable("AWS_ENDPOINT_URL"));
-    Ok(Arc::new(Aws::new(endpoint.as_deref(), &spec.region, from_environment())?))
+    Ok(Arc::new(Aws::new(endpoint.as_deref(), &spec.region, from_environment()?)?))
 }
 
 /// Returns what an orchestrator of a campaign acts on and by.

@@ -3,6 +3,7 @@
 
 mod bad_days;
 mod dispatch;
+mod roles;
 mod tls;
 
 use std::process::{Child, Command, Output, Stdio};

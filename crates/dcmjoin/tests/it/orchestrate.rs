@@ -24,6 +24,13 @@ fn share(bench: &Bench, ledger: &str) {
     for name in ["first", "second"] {
         bench.create(ledger, name, &bench.queue(name));
     }
+    let of_the_first = format!("{}/111122223333/first", bench.emulator.endpoint());
+    let mut third = bench.campaign(ledger, &["create", "--name", "third"]);
+    third.args(["--metadata", "s3://archive/metadata/", "--images", "s3://archive/images/"]);
+    third.args(["--output", "s3://output/third", "--queue", &of_the_first]);
+    let refused = third.output().unwrap();
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(talk(&refused).contains("the queue is that of the campaign first"));
     let instances: Vec<Child> =
         (0..2).map(|_| serve(bench, ledger, &["--until-idle", "--campaigns", "1"])).collect();
     let words: Vec<String> = instances.into_iter().map(ends_well).collect();

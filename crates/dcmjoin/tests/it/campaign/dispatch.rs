@@ -2,14 +2,26 @@
 
 use std::process::Stdio;
 
+use dcmjoin_testkit::Postgres;
+
 use super::{Bench, IMAGES, talk, terminate};
 use crate::archive::files;
 
 #[test]
 fn workers_read_a_campaign_and_keep_its_archives() {
     let bench = Bench::new();
-    let (ledger, tasks, kept) =
-        (bench.path("campaign.db"), bench.path("tasks.db"), bench.path("kept"));
+    let tasks = bench.path("tasks.db");
+    read_by_a_worker(&bench, &tasks);
+}
+
+#[test]
+fn workers_read_a_campaign_by_tasks_of_a_server() {
+    let server = Postgres::start().unwrap();
+    read_by_a_worker(&Bench::new(), &server.create_database().unwrap());
+}
+
+fn read_by_a_worker(bench: &Bench, tasks: &str) {
+    let (ledger, kept) = (bench.path("campaign.db"), bench.path("kept"));
     let created = bench
         .campaign(
             &ledger,
@@ -30,12 +42,10 @@ fn workers_read_a_campaign_and_keep_its_archives() {
         .output()
         .unwrap();
     assert!(created.status.success(), "{}", talk(&created));
-    let mut worker = bench.command(&["work", "scan", "--wait", "--tasks", &tasks, "--json"]);
+    let mut worker = bench.command(&["work", "scan", "--wait", "--tasks", tasks, "--json"]);
     let worker = worker.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let started = bench
-        .campaign(&ledger, &["start", "--wait-secs", "1", "--tasks", &tasks])
-        .output()
-        .unwrap();
+    let started =
+        bench.campaign(&ledger, &["start", "--wait-secs", "1", "--tasks", tasks]).output().unwrap();
     assert!(started.status.success(), "{}", talk(&started));
     terminate(&worker);
     let ended = worker.wait_with_output().unwrap();
