@@ -112,8 +112,9 @@ fn create_one(
 
 /// Refuses a queue that another campaign listens to: each would delete the other's messages.
 fn refuse_shared_queue(shelf: &dyn Shelf, name: &str, spec: &Spec) -> anyhow::Result<()> {
-    let Some(queue) = &spec.queue else { return Ok(()) };
-    for (other, mode) in shelf.campaigns()? {
+    // A journal that is not there yet, or cannot be read, is the next step's matter.
+    let (Some(queue), Ok(others)) = (&spec.queue, shelf.campaigns()) else { return Ok(()) };
+    for (other, mode) in others {
         let runs = matches!(mode, Mode::Active | Mode::Paused);
         if runs && other != name && shelf.open(&other)?.spec()?.queue.as_ref() == Some(queue) {
             let message = format!("the queue is that of the campaign {other}");

@@ -29,7 +29,7 @@ fn share(bench: &Bench, ledger: &str) {
     third.args(["--metadata", "s3://archive/metadata/", "--images", "s3://archive/images/"]);
     third.args(["--output", "s3://output/third", "--queue", &of_the_first]);
     let refused = third.output().unwrap();
-    assert_eq!(refused.status.code(), Some(1));
+    assert_eq!(refused.status.code(), Some(2), "{}", talk(&refused));
     assert!(talk(&refused).contains("the queue is that of the campaign first"));
     let instances: Vec<Child> =
         (0..2).map(|_| serve(bench, ledger, &["--until-idle", "--campaigns", "1"])).collect();
