@@ -118,6 +118,13 @@ impl Ledger for Postgres {
         parse(&get::<String>(&row, 0)?)
     }
 
+    fn set_spec(&self, spec: &Spec) -> Result<(), Error> {
+        let values: [Value; 1] = [Box::new(json(spec)?)];
+        let sql = "UPDATE dcmjoin_campaign SET spec = $2 WHERE id = $1";
+        self.session.query(sql, self.own(values))?;
+        Ok(())
+    }
+
     fn add(&self, archives: &[Archive]) -> Result<(), Error> {
         for some in archives.chunks(ROWS_MAX) {
             let mut rows = Columns::default();

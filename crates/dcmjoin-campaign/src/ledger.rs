@@ -224,6 +224,13 @@ pub trait Ledger: Send + Sync {
     /// [`Error::Journal`], here and below, where the database fails.
     fn spec(&self) -> Result<Spec, Error>;
 
+    /// Changes what the campaign is told: its tier, by now. It counts from the orchestrator's next
+    /// round.
+    ///
+    /// # Errors
+    /// As above.
+    fn set_spec(&self, spec: &Spec) -> Result<(), Error>;
+
     /// Adds archives; those that are there already are left alone.
     ///
     /// # Errors

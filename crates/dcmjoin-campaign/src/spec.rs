@@ -1,7 +1,10 @@
 //! What a campaign is told: plain values, kept in its journal.
 
+use dcmjoin_restore::class::StorageClass;
+use dcmjoin_restore::moment::DAY;
 use dcmjoin_restore::money::Usd;
 use dcmjoin_restore::task::Policy;
+use dcmjoin_restore::waves::Pace;
 use serde::{Deserialize, Serialize};
 
 /// What a campaign is told.
@@ -21,9 +24,10 @@ pub struct Spec {
     pub policy: Policy,
     /// The bytes of a wave, at the most.
     pub wave_bytes: u64,
-    /// How many waves are on their way at the same time.
-    pub waves_ahead: u64,
-    /// How fast archives are forecast to be read, in bytes a second.
+    /// How many waves are on their way at the same time; where `None`, by how fast archives turn out
+    /// to be read ([`Pace::ahead`]).
+    pub waves_ahead: Option<u64>,
+    /// How fast archives are forecast to be read, in bytes a second, until it is measured.
     pub bytes_per_sec: u64,
     /// Restore requests a second.
     pub restores_per_sec: u32,
@@ -70,17 +74,76 @@ impl Batch {
     }
 }
 
-/// Waves on their way: one is read while the next one is restored.
-pub const WAVES_AHEAD: u64 = 2;
 /// A forecast that a laptop reaches; a large machine near the bucket reads fifty times as fast.
 pub const BYTES_PER_SEC: u64 = 50_000_000;
-/// A wave that is read in a day at [`BYTES_PER_SEC`].
-pub const WAVE_BYTES: u64 = 4 << 40;
+/// What takes less than a minute says little about the next terabyte.
+const MEASURED_SECS_MIN: u64 = 60;
+/// A wave takes this share of what can be read before its copies go, so that several can be on their
+/// way: one is read while the next ones are restored.
+const WAVE_SHARE: u64 = 4;
+
+/// Returns how large waves are cut where nobody says.
+#[must_use]
+pub fn wave_bytes(bytes_per_sec: u64, policy: &Policy) -> u64 {
+    let pace = pace(bytes_per_sec, policy);
+    let most = pace.wave_bytes_for(policy.days).unwrap_or(bytes_per_sec.saturating_mul(DAY));
+    (most / WAVE_SHARE).max(1)
+}
+
+fn pace(bytes_per_sec: u64, policy: &Policy) -> Pace {
+    let restore = policy.tier.takes(StorageClass::Glacier);
+    Pace { bytes_per_sec, restore, margin_secs: policy.margin_secs }
+}
 
 impl Spec {
+    /// Returns how waves are paced.
+    #[must_use]
+    pub fn pace(&self) -> Pace {
+        pace(self.bytes_per_sec, &self.policy)
+    }
+
+    /// Takes up how long reading so many bytes took: forecasts go half the way from what they were.
+    pub(crate) fn measured(&mut self, bytes: u64, secs: u64) {
+        if secs < MEASURED_SECS_MIN || bytes == 0 {
+            return;
+        }
+        let measured = bytes.saturating_add(secs / 2) / secs;
+        self.bytes_per_sec = self.bytes_per_sec.saturating_add(measured).div_ceil(2).max(1);
+        tracing::info!(measured, forecast = self.bytes_per_sec, "bytes read a second");
+    }
+
     /// Returns how long reading so many bytes is forecast to take, in seconds.
     #[must_use]
     pub fn read_secs(&self, bytes: u64) -> u64 {
         bytes.div_ceil(self.bytes_per_sec.max(1))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wave_is_a_quarter_of_what_copies_allow() {
+        let policy = Policy { days: 2, ..Policy::default() };
+        // 48 h, less 7 h between a wave's first copy and its last, less a margin of 2 h.
+        assert_eq!(wave_bytes(1_000, &policy), 1_000 * 39 * 3_600 / 4);
+    }
+
+    #[test]
+    fn forecasts_go_half_the_way_to_what_was_measured() {
+        let mut spec: Spec = serde_json::from_value(serde_json::json!({
+            "metadata": [], "images": [], "output": "out", "region": "us-east-1", "queue": null,
+            "policy": Policy::default(), "wave_bytes": 1, "waves_ahead": null,
+            "bytes_per_sec": 1_000, "restores_per_sec": 1, "budget": null, "prices": null,
+        }))
+        .unwrap();
+        spec.measured(300_000, 100);
+        assert_eq!(spec.bytes_per_sec, 2_000);
+        spec.measured(1_000_000, 59);
+        spec.measured(0, 100);
+        assert_eq!(spec.bytes_per_sec, 2_000, "too short, or nothing read");
+        spec.measured(60_000_000_000, 60);
+        assert_eq!(spec.read_secs(500_001_000), 1);
     }
 }

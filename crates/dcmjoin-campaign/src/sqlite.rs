@@ -218,6 +218,11 @@ impl Ledger for Sqlite {
         parse(&text)
     }
 
+    fn set_spec(&self, spec: &Spec) -> Result<(), Error> {
+        self.lock().execute("UPDATE campaign SET spec = ?1", [json(spec)?])?;
+        Ok(())
+    }
+
     fn add(&self, archives: &[Archive]) -> Result<(), Error> {
         let mut connection = self.lock();
         let change = begin(&mut connection)?;

@@ -105,6 +105,26 @@ impl Pace {
         u32::try_from(secs.div_ceil(DAY)).unwrap_or(u32::MAX).max(1)
     }
 
+    /// Returns how many of the waves to come, by their bytes, are to be on their way together: the first
+    /// is read while those behind it are restored. Enough that reading does not wait for them; no more
+    /// than are read before copies of so many days go; two in any case.
+    #[must_use]
+    pub fn ahead(&self, waves: impl IntoIterator<Item = u64>, days: u32) -> usize {
+        let most = self.wave_bytes_for(days).unwrap_or(0);
+        let enough = self.bytes_per_sec.saturating_mul(self.restore.to);
+        let (mut count, mut bytes, mut behind) = (0, 0_u64, 0_u64);
+        for wave in waves {
+            let all = bytes.saturating_add(wave);
+            if count >= 2 && (behind >= enough || all > most) {
+                break;
+            }
+            behind = if count == 0 { 0 } else { behind.saturating_add(wave) };
+            bytes = all;
+            count += 1;
+        }
+        count
+    }
+
     /// A copy is not read from while it waits for the last of its wave, nor within the margin.
     fn waits_secs(&self) -> u64 {
         self.restore.to.saturating_sub(self.restore.from).saturating_add(self.margin_secs)
@@ -163,6 +183,27 @@ mod tests {
         let deep = Pace { restore: Tier::Bulk.takes(StorageClass::DeepArchive), ..pace };
         assert_eq!(deep.wave_bytes_for(1), None);
         assert!(deep.wave_bytes_for(2).is_some());
+    }
+
+    #[test]
+    fn as_many_waves_are_ahead_as_the_pace_needs_and_the_copies_allow() {
+        let pace = Pace {
+            bytes_per_sec: 1_000,
+            restore: Tier::Bulk.takes(StorageClass::Glacier),
+            margin_secs: 2 * HOUR,
+        };
+        let hours = |hours: u64| 1_000 * HOUR * hours;
+        let ahead = |wave: u64, days| pace.ahead([hours(wave); 50], days);
+        // A restore takes up to 12 h: one wave of 12 h behind the first, or twelve of one hour.
+        assert_eq!(ahead(12, 3), 2);
+        assert_eq!(ahead(6, 3), 3);
+        assert_eq!(ahead(1, 3), 13);
+        // Copies of a day are read from for 15 h.
+        assert_eq!(ahead(5, 1), 3);
+        assert_eq!(ahead(12, 1), 2, "two in any case");
+        assert_eq!(pace.ahead([hours(1)], 3), 1);
+        let slower = Pace { bytes_per_sec: 100, ..pace };
+        assert_eq!(slower.ahead([hours(1); 50], 3), 3, "ten times as slow: 10 h a wave");
     }
 
     #[test]

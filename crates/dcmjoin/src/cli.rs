@@ -429,7 +429,7 @@ pub(crate) struct CompletionsArgs {
 #[cfg(feature = "cloud")]
 pub(crate) use campaign::{
     CampaignArgs, CampaignCommand, CreateArgs, LedgerArgs, OrchestrateArgs, OrchestratorArgs,
-    RehearseArgs,
+    RehearseArgs, ResumeArgs,
 };
 
 /// Campaigns and their rehearsal.

@@ -129,6 +129,18 @@ fn a_budget_is_set_beside_what_is_spent() {
 }
 
 #[test]
+fn what_a_campaign_is_told_is_changed_for_all() {
+    on_each(|shelf| {
+        let ledger = campaign(&*shelf.shelf, "a", 1);
+        let mut spec = ledger.spec().unwrap();
+        spec.policy.tier = Tier::Expedited;
+        shelf.shelf.open("a").unwrap().set_spec(&spec).unwrap();
+        assert_eq!(ledger.spec().unwrap(), spec);
+        assert_eq!(all(&*ledger, Select::Half(Half::Image)).len(), 1, "archives stay");
+    });
+}
+
+#[test]
 fn a_budget_outlasts_what_an_orchestrator_writes() {
     on_each(|shelf| {
         let ledger = campaign(&*shelf.shelf, "a", 1);

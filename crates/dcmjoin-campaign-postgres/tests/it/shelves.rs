@@ -56,7 +56,7 @@ pub(crate) fn spec() -> Spec {
         queue: None,
         policy: Policy { tier: Tier::Bulk, ..Policy::default() },
         wave_bytes: 1 << 40,
-        waves_ahead: 2,
+        waves_ahead: Some(2),
         bytes_per_sec: 50_000_000,
         restores_per_sec: 1_000,
         budget: None,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use dcmjoin_restore::answer::Answer;
 use dcmjoin_restore::class::StorageClass;
 use dcmjoin_restore::moment::Moment;
-use dcmjoin_restore::task::{Effect, Input, Setting, Sighting, State};
+use dcmjoin_restore::task::{Effect, Input, Purpose, Setting, Sighting, State};
 use futures::StreamExt as _;
 
 use super::Orchestrator;
@@ -24,6 +24,7 @@ pub(super) type Due = (Archive, Vec<Effect>);
 struct Call {
     archive: Archive,
     ticket: u32,
+    purpose: Purpose,
     tier: dcmjoin_restore::class::Tier,
     days: Option<u32>,
 }
@@ -89,8 +90,9 @@ impl Orchestrator {
                 let mut look = false;
                 for effect in effects {
                     match effect {
-                        Effect::Request { ticket, tier, days, .. } => {
-                            calls.push(Call { archive: archive.clone(), ticket, tier, days });
+                        Effect::Request { ticket, purpose, tier, days } => {
+                            let archive = archive.clone();
+                            calls.push(Call { archive, ticket, purpose, tier, days });
                         }
                         Effect::Look | Effect::Forget => look = true,
                         Effect::GiveUp { failure } => {
@@ -126,8 +128,10 @@ impl Orchestrator {
         while calls.peek().is_some() && self.paused.is_none() {
             let mut sent = Vec::new();
             for call in calls.by_ref().take(CALLS_MAX) {
-                let Call { archive, tier, days, .. } = &call;
-                let costs = self.money.restore(archive.bytes, archive.task.class, *tier, *days);
+                let Call { archive, purpose, tier, days, .. } = &call;
+                // The copy is paid for already.
+                let days = days.filter(|_| *purpose != Purpose::Upgrade);
+                let costs = self.money.restore(archive.bytes, archive.task.class, *tier, days);
                 match self.money.set_aside(&costs) {
                     Ok(aside) => sent.push((call, aside)),
                     Err(over) => {

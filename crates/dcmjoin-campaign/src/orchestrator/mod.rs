@@ -104,6 +104,7 @@ struct Rest {
 
 struct Running {
     archives: Vec<(Archive, u32)>,
+    begun: Moment,
     handle: JoinHandle<Scanned>,
     end: ScanEnd,
     counts_from: Option<Moment>,
@@ -235,7 +236,8 @@ impl Orchestrator {
         let mut after = 0;
         loop {
             let page = self.world.ledger.page(Select::Open, after, PAGE)?;
-            let Some(newest) = page.last() else { return Ok(()) };
+            // A tier that was changed meanwhile, or that not all were upgraded to.
+            let Some(newest) = page.last() else { return self.hurry().await };
             after = newest.id;
             let (mut lost, mut due) = (Vec::new(), Vec::new());
             for archive in page {
@@ -272,6 +274,7 @@ impl Orchestrator {
             self.end_scan().await?;
             return Ok(Some(Outcome::Stopped));
         }
+        self.follow().await?;
         // A person may have changed it.
         self.money.meter.set_budget(self.world.ledger.budget()?);
         match self.world.ledger.mode()? {
@@ -288,6 +291,37 @@ impl Orchestrator {
             }
             // A draft took this campaign's place: there is nothing to do here.
             Mode::Draft | Mode::Done => Ok(Some(Outcome::Done(None))),
+        }
+    }
+
+    /// Takes up what a person has changed: the tier.
+    async fn follow(&mut self) -> Result<(), Error> {
+        let tier = self.world.ledger.spec()?.policy.tier;
+        if tier == self.spec.policy.tier {
+            return Ok(());
+        }
+        self.spec.policy.tier = tier;
+        self.hurry().await
+    }
+
+    /// Has restores upgraded that run, and are slower than the tier.
+    async fn hurry(&mut self) -> Result<(), Error> {
+        let tier = self.spec.policy.tier;
+        let slower = |archive: &Archive| match archive.task.state {
+            State::Restoring { asked: Some(asked), .. } => {
+                archive.task.call.is_none() && tier.within(archive.task.class) > asked.tier
+            }
+            _ => false,
+        };
+        let mut after = 0;
+        loop {
+            let page = self.world.ledger.page(Select::State("restoring"), after, PAGE)?;
+            let Some(last) = page.last() else { return Ok(()) };
+            after = last.id;
+            let slow = page.into_iter().filter(slower);
+            let effects =
+                self.apply(slow.map(|archive| (archive, Input::Upgrade { tier })).collect())?;
+            self.carry_out(effects).await?;
         }
     }
 

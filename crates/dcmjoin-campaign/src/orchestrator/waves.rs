@@ -50,7 +50,13 @@ impl Orchestrator {
                 self.is_late(wave, now) && archives(wave, &["available", "scanning"]) == 0;
             !is_finished(wave) && !straggles
         };
-        let ahead = usize::try_from(self.spec.waves_ahead.max(1)).unwrap_or(usize::MAX);
+        let bytes = |wave: &WaveTally| wave.states.values().map(|tally| tally.bytes).sum();
+        let ahead = if let Some(ahead) = self.spec.waves_ahead {
+            usize::try_from(ahead.max(1)).unwrap_or(usize::MAX)
+        } else {
+            let to_come = waves.iter().filter(on_its_way).map(bytes);
+            self.spec.pace().ahead(to_come, self.spec.policy.days)
+        };
         let next: Vec<u64> =
             waves.iter().filter(on_its_way).take(ahead).map(|wave| wave.wave).collect();
         let late = |wave: &&WaveTally| !is_finished(wave) && self.is_late(wave, now);
@@ -170,7 +176,7 @@ impl Orchestrator {
             result
         });
         let counts_from = self.world.clockwork.scan_counts_from(now, secs);
-        self.scan = Some(Running { archives: chosen, handle, end, counts_from });
+        self.scan = Some(Running { archives: chosen, begun: now, handle, end, counts_from });
         Ok(())
     }
 
@@ -198,7 +204,7 @@ impl Orchestrator {
     }
 
     async fn take_results(&mut self, scan: Running) -> Result<(), Error> {
-        let Running { archives, handle, .. } = scan;
+        let Running { archives, begun, handle, counts_from, .. } = scan;
         let results = match handle.await {
             Ok(scanned) => {
                 self.money.count_scan(scanned.asked);
@@ -211,6 +217,10 @@ impl Orchestrator {
             // A panic in the runner: each of its archives may be the cause.
             Err(_) => vec![ScanResult::Broke; archives.len()],
         };
+        let read = archives.iter().zip(&results).filter(|(_, result)| **result == ScanResult::Done);
+        let bytes = read.map(|((archive, _), _)| archive.bytes).sum();
+        let ended = counts_from.unwrap_or_else(|| self.world.aws.now());
+        self.spec.measured(bytes, begun.secs_until(ended));
         let mut inputs = Vec::with_capacity(archives.len());
         for ((archive, ticket), result) in archives.into_iter().zip(results) {
             // Events may have come meanwhile.

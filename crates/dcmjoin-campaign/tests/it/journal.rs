@@ -71,6 +71,10 @@ impl Ledger for Dies {
         self.inner.mode()
     }
 
+    fn set_spec(&self, spec: &Spec) -> Result<(), Error> {
+        self.inner.set_spec(spec)
+    }
+
     fn set_budget(&self, budget: Option<Usd>) -> Result<(), Error> {
         self.inner.set_budget(budget)
     }

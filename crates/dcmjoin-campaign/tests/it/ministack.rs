@@ -70,7 +70,7 @@ fn spec(queue: &str) -> Spec {
         queue: Some(queue.into()),
         policy: Policy::default(),
         wave_bytes: 150_000,
-        waves_ahead: 2,
+        waves_ahead: Some(2),
         bytes_per_sec: 1_000_000,
         restores_per_sec: 1_000,
         budget: None,

@@ -55,7 +55,7 @@ impl Clockwork for Stingy {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_budget_counts_from_when_it_is_set() {
     let mut scene = Scene::new();
-    scene.spec.waves_ahead = 1;
+    scene.spec.waves_ahead = Some(1);
     let ledger = Arc::new(scene.create().await);
     let mut world = scene.world(ledger.clone());
     world.clockwork = Arc::new(Stingy(world.clockwork, ledger.clone()));

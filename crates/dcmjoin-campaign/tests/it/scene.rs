@@ -113,7 +113,7 @@ impl Scene {
             queue: Some(format!("{}/111122223333/restores", emulator.endpoint())),
             policy: Policy::default(),
             wave_bytes: 200_000,
-            waves_ahead: 2,
+            waves_ahead: Some(2),
             bytes_per_sec: 10,
             restores_per_sec: 1_000,
             budget: None,

@@ -45,12 +45,8 @@ pub(crate) enum CampaignCommand {
     List,
     /// Restore and read no more; what is restored already goes on to cost
     Pause,
-    /// Let a paused campaign go on; start runs it
-    Resume {
-        /// A new budget, in US dollars
-        #[arg(long, value_name = "USD")]
-        budget_usd: Option<f64>,
-    },
+    /// Let a paused campaign go on, and change one that runs; start runs it
+    Resume(ResumeArgs),
     /// Give the campaign up
     Cancel,
 }
@@ -79,10 +75,10 @@ pub(crate) struct CreateArgs {
     /// Days of the restored copies, at least
     #[arg(long, value_name = "N", default_value_t = 2)]
     pub(crate) days: u32,
-    /// GiB of a wave, at the most
-    #[arg(long, value_name = "GIB", default_value_t = 4096)]
-    pub(crate) wave_gib: u64,
-    /// How fast archives are read, in MB/s: by this scans are forecast
+    /// GiB of a wave, at the most [default: a quarter of what is read while copies last]
+    #[arg(long, value_name = "GIB", value_parser = clap::value_parser!(u64).range(1..1 << 30))]
+    pub(crate) wave_gib: Option<u64>,
+    /// How fast archives are read, in MB/s, until it is measured: by this scans are forecast
     #[arg(long, value_name = "MB", default_value_t = 50)]
     pub(crate) read_mb_per_sec: u64,
     /// The campaign pauses before it spends more, in US dollars
@@ -100,6 +96,17 @@ pub(crate) struct CreateArgs {
     /// Where the manifests and reports of such jobs go: `s3://bucket/prefix`
     #[arg(long, value_name = "DST", requires = "batch_role")]
     pub(crate) batch_folder: Option<String>,
+}
+
+/// What a person changes of a campaign.
+#[derive(Debug, Args)]
+pub(crate) struct ResumeArgs {
+    /// A new budget, in US dollars
+    #[arg(long, value_name = "USD")]
+    pub(crate) budget_usd: Option<f64>,
+    /// How fast from now on; restores that run are upgraded where this is faster
+    #[arg(long, value_name = "TIER")]
+    pub(crate) tier: Option<Tier>,
 }
 
 #[derive(Debug, Args)]

@@ -20,7 +20,7 @@ use dcmjoin_restore::rate::RESTORE_REQUESTS_PER_SECOND;
 use dcmjoin_restore::task::Policy;
 use serde_json::{Value, json};
 
-use crate::cli::{CampaignArgs, CampaignCommand, CreateArgs, OrchestratorArgs, Talk};
+use crate::cli::{CampaignArgs, CampaignCommand, CreateArgs, OrchestratorArgs, ResumeArgs, Talk};
 use crate::commands::ledger::{journal, shelf};
 use crate::commands::store::Store;
 use crate::exit::Exit;
@@ -35,26 +35,40 @@ pub(crate) fn run(args: CampaignArgs, talk: &Talk) -> anyhow::Result<Exit> {
         CampaignCommand::Start { how } => start(&open()?, &name, &how, talk),
         CampaignCommand::Status => status(&*open()?, talk),
         CampaignCommand::List => list(&*shelf(&ledger)?, talk),
-        CampaignCommand::Pause => set_mode(&*open()?, Mode::Paused, None),
-        CampaignCommand::Cancel => set_mode(&*open()?, Mode::Cancelled, None),
-        CampaignCommand::Resume { budget_usd } => set_mode(&*open()?, Mode::Active, budget_usd),
+        CampaignCommand::Pause => set_mode(&*open()?, Mode::Paused),
+        CampaignCommand::Cancel => set_mode(&*open()?, Mode::Cancelled),
+        CampaignCommand::Resume(change) => resume(&*open()?, &change),
     }
 }
 
-fn set_mode(ledger: &dyn Ledger, mode: Mode, budget_usd: Option<f64>) -> anyhow::Result<Exit> {
+fn resume(ledger: &dyn Ledger, change: &ResumeArgs) -> anyhow::Result<Exit> {
+    may_become(ledger, Mode::Active)?;
+    if change.budget_usd.is_some() {
+        ledger.set_budget(usd(change.budget_usd)?)?;
+    }
+    if let Some(tier) = change.tier {
+        let mut spec = ledger.spec()?;
+        spec.policy.tier = tier;
+        ledger.set_spec(&spec)?;
+    }
+    set_mode(ledger, Mode::Active)
+}
+
+fn set_mode(ledger: &dyn Ledger, mode: Mode) -> anyhow::Result<Exit> {
+    may_become(ledger, mode)?;
+    ledger.set_mode(mode, None)?;
+    Ok(Exit::Complete)
+}
+
+fn may_become(ledger: &dyn Ledger, mode: Mode) -> anyhow::Result<()> {
     match (ledger.mode()?, mode) {
         (Mode::Done, _) => anyhow::bail!("the campaign is done"),
         (Mode::Draft, _) => anyhow::bail!("the campaign's archives are not all found yet"),
         (Mode::Cancelled, Mode::Active | Mode::Paused) => {
             anyhow::bail!("the campaign is cancelled; create another one")
         }
-        _ => {}
+        _ => Ok(()),
     }
-    if budget_usd.is_some() {
-        ledger.set_budget(usd(budget_usd)?)?;
-    }
-    ledger.set_mode(mode, None)?;
-    Ok(Exit::Complete)
 }
 
 fn list(shelf: &dyn Shelf, talk: &Talk) -> anyhow::Result<Exit> {
@@ -85,17 +99,20 @@ fn create_one(
     talk: &Talk,
 ) -> anyhow::Result<Exit> {
     let prices = args.prices.as_ref().map(std::fs::read_to_string).transpose()?;
-    let policy = Policy { tier: args.tier, days: args.days, ..Policy::default() };
+    let policy = Policy { tier: args.tier, days: args.days, ..Policy::default() }.checked()?;
+    let bytes_per_sec = args.read_mb_per_sec * 1_000_000;
+    let sized = || spec::wave_bytes(bytes_per_sec, &policy);
+    let wave_bytes = args.wave_gib.map_or_else(sized, |gib| gib << 30);
     let spec = Spec {
         metadata: args.metadata.clone(),
         images: args.images.clone(),
         output: args.output.to_string(),
         region: args.region.clone(),
         queue: args.queue.clone(),
-        policy: policy.checked()?,
-        wave_bytes: args.wave_gib << 30,
-        waves_ahead: spec::WAVES_AHEAD,
-        bytes_per_sec: args.read_mb_per_sec * 1_000_000,
+        policy,
+        wave_bytes,
+        waves_ahead: None,
+        bytes_per_sec,
         restores_per_sec: RESTORE_REQUESTS_PER_SECOND,
         budget: usd(args.budget_usd)?,
         prices,

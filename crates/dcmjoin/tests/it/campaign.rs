@@ -35,8 +35,18 @@ impl Bench {
 
     pub(crate) fn with(options: Options) -> Self {
         let second = Duration::from_secs(1);
-        let latency = Latency { least: second / 2, most: second };
-        let latencies = Latencies { bulk: latency, expedited: latency, ..Latencies::default() };
+        Self::with_latencies(second, second, options)
+    }
+
+    /// A bench whose restores take so long by Bulk and by Expedited.
+    fn taking(bulk: Duration, expedited: Duration) -> Self {
+        Self::with_latencies(bulk, expedited, Options::default())
+    }
+
+    fn with_latencies(bulk: Duration, expedited: Duration, options: Options) -> Self {
+        let latency = |most: Duration| Latency { least: most / 2, most };
+        let (bulk, expedited) = (latency(bulk), latency(expedited));
+        let latencies = Latencies { bulk, expedited, ..Latencies::default() };
         let emulator = Emulator::start(Options { factor: 1.0, latencies, ..options }).unwrap();
         let storage = emulator.storage();
         for bucket in ["archive", "output"] {
@@ -214,6 +224,24 @@ fn a_campaign_is_paused_resumed_and_cancelled() {
     assert_eq!(standing["failures"]["cancelled"], IMAGES + 1);
     assert!(!bench.campaign(&ledger, &["resume"]).status().unwrap().success());
     assert_eq!(bench.emulator.ledger().retrieved(Tier::Bulk).requests, IMAGES + 1);
+}
+
+/// Bulk takes ten minutes here; nobody waits for it.
+#[test]
+fn restores_that_run_are_upgraded() {
+    let (second, minutes) = (Duration::from_secs(1), Duration::from_secs(600));
+    let bench = Bench::taking(minutes, second);
+    let ledger = bench.path("campaign.db");
+    bench.create_one(&ledger);
+    let running = bench.start(&ledger);
+    let asked = |tier| bench.emulator.ledger().retrieved(tier).requests;
+    wait_for("restore", || asked(Tier::Bulk) > 0);
+    let faster = bench.campaign(&ledger, &["resume", "--tier", "expedited"]).output().unwrap();
+    assert!(faster.status.success(), "{}", talk(&faster));
+    let ran = running.wait_with_output().unwrap();
+    assert!(ran.status.success(), "{}", talk(&ran));
+    assert_eq!(asked(Tier::Expedited), IMAGES + 1, "each was asked for once more, or at once");
+    assert_eq!(bench.status(&ledger, "campaign")["mode"], "done");
 }
 
 #[test]

@@ -1,6 +1,5 @@
 //! What is foretold of a rehearsal: the plan's bill, and the course of its waves.
 
-use dcmjoin_campaign::spec::WAVES_AHEAD;
 use dcmjoin_model::Half;
 use dcmjoin_restore::class::{StorageClass, Tier};
 use dcmjoin_restore::moment::{HOUR, Moment};
@@ -19,6 +18,9 @@ pub(super) const REGION: &str = "us-east-1";
 pub(super) const DAYS: u32 = 2;
 /// A wave is read in so many hours: its copies last twice as long.
 const WAVE_HOURS: u64 = 24;
+/// Waves on their way: one is read while the next one is restored. What is foretold must not depend on
+/// what is measured.
+pub(super) const WAVES_AHEAD: u64 = 2;
 /// PUTs and LISTs of a run besides its archives': the lock, its rows, report and marker.
 const RUN_PUTS: u64 = 8;
 /// Messages of a receipt, and of a deletion (SQS API).

@@ -180,7 +180,7 @@ fn spec(args: &RehearseArgs, emulator: &Emulator, forecast: &Forecast) -> Spec {
         queue: Some(format!("{}/111122223333/restores", emulator.endpoint())),
         policy: Policy { tier: args.tier, days: forecast::DAYS, ..Policy::default() },
         wave_bytes: forecast.wave_bytes,
-        waves_ahead: dcmjoin_campaign::spec::WAVES_AHEAD,
+        waves_ahead: Some(forecast::WAVES_AHEAD),
         bytes_per_sec: forecast.bytes_per_sec,
         restores_per_sec: 1_000,
         budget: None,
