@@ -29,6 +29,10 @@ use crate::report::Report;
 
 /// How often a worker without tasks asks for some, and looks whether it is to stop.
 const ASK_EVERY: Duration = Duration::from_millis(500);
+/// How soon it asks again after it had one: the next stage begins, or all ends, with another's last
+/// task. It waits a quarter of the time for which it has had none.
+const ASK_FIRST: Duration = Duration::from_millis(20);
+const IDLE_SHARE: u32 = 4;
 /// How often a worker without tasks asks whether any are open.
 const OPEN_EVERY: Duration = Duration::from_secs(1);
 
@@ -164,6 +168,8 @@ struct Worker {
     held: Held,
     worked: Worked,
     asked: Option<Instant>,
+    /// When it last had a task.
+    had: Instant,
     /// When it looked for open tasks.
     looked: Option<Instant>,
 }
@@ -180,6 +186,7 @@ impl Worker {
             held: Held::default(),
             worked: Worked::default(),
             asked: None,
+            had: Instant::now(),
             looked: None,
         }
     }
@@ -201,16 +208,18 @@ impl Worker {
             self.claim().await?;
             self.begin_next().await?;
             if self.running.is_empty() && self.next.is_empty() {
-                let looks = self.looked.is_none_or(|looked| looked.elapsed() >= OPEN_EVERY);
+                let every = OPEN_EVERY.min(self.pause() * 2);
+                let looks = self.looked.is_none_or(|looked| looked.elapsed() >= every);
                 if !self.config.waits && looks && !self.is_any_open().await? {
                     return Ok(());
                 }
-                tokio::time::sleep(ASK_EVERY).await;
+                tokio::time::sleep(self.pause()).await;
                 continue;
             }
+            let pause = self.pause();
             tokio::select! {
                 Some(ended) = self.running.join_next() => self.ended(ended).await?,
-                () = tokio::time::sleep(ASK_EVERY) => {}
+                () = tokio::time::sleep(pause) => {}
             }
         }
         self.drain().await
@@ -219,7 +228,7 @@ impl Worker {
     /// Claims as many tasks as there is room for.
     async fn claim(&mut self) -> Result<(), WorkError> {
         let room = archives_at_once(&self.config.machine).saturating_sub(self.count());
-        let too_soon = self.asked.is_some_and(|asked| asked.elapsed() < ASK_EVERY);
+        let too_soon = self.asked.is_some_and(|asked| asked.elapsed() < self.pause());
         if room == 0 || too_soon || self.config.stages.is_empty() {
             return Ok(());
         }
@@ -238,6 +247,11 @@ impl Worker {
             self.next.push_back(claim);
         }
         Ok(())
+    }
+
+    /// Returns how long it waits before it asks again.
+    fn pause(&self) -> Duration {
+        (self.had.elapsed() / IDLE_SHARE).clamp(ASK_FIRST, ASK_EVERY)
     }
 
     fn count(&self) -> usize {
@@ -278,7 +292,7 @@ impl Worker {
             Err(_) => return Err(RunError::Internal("a task panicked".to_owned()).into()),
         };
         // Asked again at once: the next stage may begin with this.
-        self.asked = None;
+        (self.asked, self.had) = (None, Instant::now());
         let verdict = verdict(&claim, ended);
         let (written, error) = match verdict {
             Verdict::Done(report) => {
