@@ -27,7 +27,7 @@ impl Python {
     ///
     /// # Errors
     /// Where `cargo xtask tools` has not been run, and `DCMJOIN_CLICKHOUSE` is not set.
-    pub(crate) fn find_clickhouse() -> Result<Self> {
+    pub fn find_clickhouse() -> Result<Self> {
         Ok(Self { interpreter: tools::find_clickhouse()? })
     }
 

@@ -9,10 +9,17 @@ use crate::archive::{Place, dcmjoin, files, header, image};
 const PAGE: &str = include_str!("../../../../docs/catalog.md");
 
 /// Runs a query in a folder.
-const RUN_QUERY: &str = r"
+const RUN_DUCKDB: &str = r"
 import duckdb, os, sys
 os.chdir(sys.argv[1])
 duckdb.connect().execute(sys.argv[2])
+";
+
+/// The same in the engine of `ClickHouse`, as a library.
+const RUN_CLICKHOUSE: &str = r"
+import chdb, os, sys
+os.chdir(sys.argv[1])
+chdb.query(sys.argv[2])
 ";
 
 fn done(args: &[&str]) {
@@ -30,10 +37,16 @@ fn catalogued(place: &Place, option: &str, side: &str) {
     done(&["work", "all", "--tasks", &tasks, "--no-facts", "--quiet"]);
 }
 
-fn query() -> String {
-    let (_, rest) = PAGE.split_once("<!-- pairs duckdb -->").unwrap();
+/// Runs the page's query for an engine in a place.
+fn joined_by(engine: &str, place: &Place) {
+    let (_, rest) = PAGE.split_once(&format!("<!-- pairs {engine} -->")).unwrap();
     let (_, block) = rest.split_once("```sql\n").unwrap();
-    block.split("```").next().unwrap().to_owned()
+    let query = block.split("```").next().unwrap();
+    let (python, program) = match engine {
+        "clickhouse" => (Python::find_clickhouse(), RUN_CLICKHOUSE),
+        _ => (Python::find(), RUN_DUCKDB),
+    };
+    python.unwrap().run(program, [&place.text(""), query]).unwrap();
 }
 
 fn instances(place: &Place, output: &str) -> BTreeMap<String, Vec<u8>> {
@@ -43,6 +56,15 @@ fn instances(place: &Place, output: &str) -> BTreeMap<String, Vec<u8>> {
 
 #[test]
 fn pairs_of_duckdb_give_the_objects_of_a_run() {
+    pairs_give_the_objects_of_a_run("duckdb");
+}
+
+#[test]
+fn pairs_of_clickhouse_give_the_objects_of_a_run() {
+    pairs_give_the_objects_of_a_run("clickhouse");
+}
+
+fn pairs_give_the_objects_of_a_run(engine: &str) {
     let place = Place::new();
     let made = ["synth", "--instances", "200", "--duplicate", "0.05", "--conflict", "0.05"];
     done(&[&made[..], &["--unpaired-images", "0.05", "--out", &place.text("")]].concat());
@@ -53,7 +75,7 @@ fn pairs_of_duckdb_give_the_objects_of_a_run() {
     catalogued(&place, "--images", "images");
     let (metadata, images) = (place.text("metadata-out"), place.text("images-out"));
     done(&["catalog", "export", &metadata, &images, "--to", &place.text("halves.parquet")]);
-    Python::find().unwrap().run(RUN_QUERY, [&place.text(""), &query()]).unwrap();
+    joined_by(engine, &place);
     let run = [
         "run",
         "--pairs",
@@ -89,7 +111,7 @@ fn a_pair_whose_archive_changed_is_rejected_and_the_run_is_not_committed() {
     catalogued(&place, "--images", "images");
     let (metadata, images) = (place.text("metadata-out"), place.text("images-out"));
     done(&["catalog", "export", &metadata, &images, "--to", &place.text("halves.parquet")]);
-    Python::find().unwrap().run(RUN_QUERY, [&place.text(""), &query()]).unwrap();
+    joined_by("duckdb", &place);
     place.write("images/b.tar", &[image("2.25.2", 3)]);
     let pairs = place.text("pairs.parquet");
     let joined = dcmjoin(&["run", "--pairs", &pairs, "--output", &place.text("out"), "--json"]);
