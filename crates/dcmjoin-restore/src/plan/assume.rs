@@ -43,6 +43,10 @@ pub struct Assumptions {
     pub map_bytes: u64,
     /// Days that intermediate objects stay.
     pub raw_days: u64,
+    /// Days that archives are kept in S3 Standard; none are where 0.
+    pub keep_days: u64,
+    /// Bytes of a part in which they are put there.
+    pub keep_part_bytes: u64,
     /// SQS requests for each archive.
     pub sqs_per_archive: u64,
     /// KMS calls with bucket keys, in percent of those without.
@@ -72,6 +76,8 @@ impl Default for Assumptions {
             pack_bytes: 64 << 20,
             map_bytes: 210,
             raw_days: 30,
+            keep_days: 0,
+            keep_part_bytes: 8 << 20,
             sqs_per_archive: 6,
             bucket_key_percent: 1,
             system_disk_bytes: 50_000_000_000,
@@ -172,6 +178,10 @@ impl Assumptions {
             "of a month of storage; nothing else is in the account's S3 Standard",
         );
         add("raw_days", self.raw_days, "days", "that intermediate objects stay");
+        if self.keep_days > 0 {
+            add("keep_days", self.keep_days, "days", "that archives are kept in S3 Standard");
+            add("keep_part_bytes", self.keep_part_bytes, "bytes", "a part of a copy to keep");
+        }
         add(
             "sqs_per_archive",
             self.sqs_per_archive,

@@ -20,6 +20,8 @@ pub enum What {
     BatchJobs,
     /// Restored copies in S3 Standard.
     Copies,
+    /// Archives that are kept in S3 Standard: their storage, and the requests that put them there.
+    Kept,
     /// GET requests.
     Get,
     /// PUT requests of instances.
@@ -38,11 +40,12 @@ pub enum What {
 
 impl What {
     /// All lines, in the order of a bill.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Retrieval,
         Self::RestoreRequests,
         Self::BatchJobs,
         Self::Copies,
+        Self::Kept,
         Self::Get,
         Self::PutOutput,
         Self::PutRaw,
@@ -60,6 +63,7 @@ impl What {
             Self::RestoreRequests => "restore requests",
             Self::BatchJobs => "batch jobs",
             Self::Copies => "restored copies",
+            Self::Kept => "copies to keep",
             Self::Get => "GET requests",
             Self::PutOutput => "PUT of the output",
             Self::PutRaw => "PUT of raw copies, packs",
@@ -120,6 +124,7 @@ pub fn bill(terms: &Terms<'_>, run: Run, tier: Tier) -> Result<Bill, PlanError> 
     let mut lines = restores(terms, tier, &work)?;
     lines.push(asking::line(terms, tier, work.busy_secs)?);
     lines.extend(requests(terms, &work));
+    lines.push(kept(terms));
     lines.push(raw_storage(terms, &work));
     lines.push(events(terms, tier));
     lines.push(compute(terms, &work));
@@ -198,6 +203,24 @@ fn raw_storage(terms: &Terms<'_>, work: &Work) -> Line {
         usd: storage(terms, work.raw_bytes, hours, hours),
         basis: storage_basis(terms),
     }
+}
+
+/// What `--keep-copies` costs: a PUT a part and a GET to read it back, and three requests an archive to
+/// begin, to end and to say that it counts.
+fn kept(terms: &Terms<'_>) -> Line {
+    let (question, prices) = (terms.question, &terms.region.requests);
+    let (days, bytes) = (question.assumptions.keep_days, work::all_bytes(question));
+    let parts = bytes.div_ceil(question.assumptions.keep_part_bytes.max(1));
+    let puts = parts.saturating_add(work::all_archives(question).saturating_mul(3));
+    let usd = if days == 0 {
+        Usd::ZERO
+    } else {
+        storage(terms, bytes, days * 24, days * 24)
+            + prices.put_1k.usd.for_each(puts.into(), 1_000)
+            + prices.get_1k.usd.for_each(parts.into(), 1_000)
+    };
+    let basis = storage_basis(terms).max(prices.put_1k.basis).max(prices.get_1k.basis);
+    Line { what: What::Kept, count: if days == 0 { 0 } else { bytes }, unit: "bytes", usd, basis }
 }
 
 /// SQS requests for the events of each archive, and a listing of a thousand keys each hour while they

@@ -13,9 +13,9 @@ const BAR: f64 = 26.0;
 const ROW: f64 = 40.0;
 /// Colours that stay apart for colour-blind eyes and in print (Okabe and Ito, and greys), one for
 /// each line of a bill.
-const COLOURS: [&str; 11] = [
-    "#0072b2", "#56b4e9", "#b5cf6b", "#e69f00", "#999999", "#d55e00", "#cc79a7", "#f0e442",
-    "#009e73", "#8c564b", "#444444",
+const COLOURS: [&str; What::ALL.len()] = [
+    "#0072b2", "#56b4e9", "#b5cf6b", "#e69f00", "#7f7fbf", "#999999", "#d55e00", "#cc79a7",
+    "#f0e442", "#009e73", "#8c564b", "#444444",
 ];
 /// At most so many marks on an axis.
 const TICKS_MAX: f64 = 6.0;

@@ -87,6 +87,21 @@ fn a_pebibyte_costs_what_was_worked_out_by_hand() {
 }
 
 #[test]
+fn copies_to_keep_cost_their_storage_and_the_way_there() {
+    let question = pebibyte();
+    let without = answer(&question);
+    assert_eq!(bill(&without, Run::OnePass).of(What::Kept).nanos(), 0);
+    let assumptions = Assumptions { keep_days: 365, ..question.assumptions };
+    let kept = answer(&Question { assumptions, ..pebibyte() });
+    // Twelve months of a pebibyte, at 23 to 21 thousandths of a dollar for a GiB and month; 134 M parts.
+    let usd = bill(&kept, Run::OnePass).of(What::Kept).dollars();
+    let (storage, puts, gets) = (12.0 * 1_048_576.0 * 0.0215, 134.2e6 * 5e-6, 134.2e6 * 0.4e-6);
+    about(bill(&kept, Run::OnePass).of(What::Kept), storage + puts + gets);
+    let all = |plan| bill(plan, Run::OnePass).total_usd.dollars();
+    assert!((all(&kept) - all(&without) - usd).abs() < 0.01);
+}
+
+#[test]
 fn shards_cost_a_fraction_of_the_requests() {
     let plan = answer(&pebibyte());
     let layout = |layout| plan.layouts.iter().find(|row| row.layout == layout).unwrap();

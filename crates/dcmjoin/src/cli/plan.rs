@@ -153,6 +153,9 @@ pub(crate) struct RunChoice {
     /// Days that raw copies and header packs stay
     #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3650))]
     pub(crate) raw_days: u64,
+    /// Days that copies of all archives are kept (`campaign create --keep-copies`); none by default
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u64).range(0..=3650))]
+    pub(crate) keep_days: u64,
     /// Part of its line rate that a machine reads at, in percent
     #[arg(long, value_name = "N", default_value_t = 85, value_parser = clap::value_parser!(u64).range(1..=100))]
     pub(crate) line_percent: u64,

@@ -68,6 +68,8 @@ fn figures_agree_with_a_second_reckoning() {
             "--raw-days",
             "90",
             "--batch-jobs",
+            "--keep-days",
+            "400",
         ],
         &["--region", "us-east-1", "--machine", "r6g.12xlarge", "--line-percent", "50"],
     ] {

@@ -86,6 +86,9 @@ def reckon(region, plan, run):
         over = spread(over)
         return storage(region, months(amount, hours) / over) * over
 
+    keep = told.get("keep_days", 0)
+    keep_parts = ceil(F(size, 8 * MIB))
+    keep_puts = keep_parts + 3 * (meta["archives"] + images["archives"])
     calls = {"none": 0, "bucket-keys": F(gets + puts + raw_puts, 100), "keys": gets + puts + raw_puts}
     requests = region["requests"]
     stay = days * 24 + 12
@@ -97,6 +100,9 @@ def reckon(region, plan, run):
         "retrieval": F(cold, GIB) * usd(price["gb"]),
         "restore_requests": F(archived, 1000) * usd(price["requests_1k"]),
         "copies": kept(cold, stay, busy // HOUR + stay),
+        "kept": kept(size, keep * 24, keep * 24) + (keep > 0) * (
+            F(keep_puts, 1000) * usd(requests["put_1k"])
+            + F(keep_parts, 1000) * usd(requests["get_1k"])),
         "get": F(gets, 1000) * usd(requests["get_1k"]),
         "put_output": F(puts, 1000) * usd(requests["put_1k"]),
         "put_raw": F(raw_puts, 1000) * usd(requests["put_1k"]),

@@ -60,6 +60,7 @@ fn question(args: &PlanArgs, region: String, holdings: &Holdings) -> Question {
         prefixes: args.run.prefixes,
         series_instances: args.run.series_instances,
         raw_days: args.run.raw_days,
+        keep_days: args.run.keep_days,
         line_percent: args.run.line_percent,
         ..Assumptions::default()
     };
