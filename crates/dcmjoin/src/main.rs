@@ -14,6 +14,10 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use dcmjoin_index::bound_arenas;
+use tracing_subscriber::Layer as _;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::cli::{Cli, Command};
 use crate::exit::Exit;
@@ -49,12 +53,14 @@ fn main() -> ExitCode {
     }
 }
 
-/// Log lines go to standard error; none of them names a UID, a key or a value.
+/// Log lines go to standard error; none of them names a UID, a key or a value. Only this program's own:
+/// libraries log what they talk about, URLs and answers too.
 fn telemetry(cli: &Cli) {
-    let builder =
-        tracing_subscriber::fmt().with_writer(std::io::stderr).with_max_level(cli.output.log);
+    let own = Targets::new().with_target("dcmjoin", cli.output.log);
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let registry = tracing_subscriber::registry();
     match cli.output.log_json {
-        true => builder.json().init(),
-        false => builder.with_target(false).init(),
+        true => registry.with(lines.json().with_filter(own)).init(),
+        false => registry.with(lines.with_target(false).with_filter(own)).init(),
     }
 }

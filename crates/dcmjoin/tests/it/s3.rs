@@ -167,6 +167,24 @@ fn rights_on_the_used_buckets_are_enough() {
     assert!(output.status.success(), "{}", text(&output));
 }
 
+/// HTTP clients log requests with their headers, object stores the keys: not in this program's log.
+#[test]
+fn the_finest_log_has_no_uid_no_key_and_no_request() {
+    let server = server_with_halves();
+    let target = server.admin().create_bucket("open-target").unwrap();
+    let mut command = run("s3://source/in/metadata", "s3://source/in/images", "s3://open-target");
+    let access = server.limited();
+    let output = access.apply(&mut command).args(["--log", "trace"]).output().unwrap();
+    assert!(output.status.success(), "{}", text(&output));
+    let log = String::from_utf8_lossy(&output.stderr).to_lowercase();
+    assert!(log.contains("archive done"), "{log}");
+    let instances = instances(target.objects("").unwrap());
+    let told = instances.keys().map(|key| key.trim_end_matches(".dcm"));
+    for word in told.chain(access.credentials()).chain(["in/images/", "http", "authorization"]) {
+        assert!(!log.contains(word), "{word}: {log}");
+    }
+}
+
 /// Keys are URL-encoded in CSV, as S3 Batch Operations and inventories have them.
 #[test]
 fn a_manifest_of_rows_names_objects_of_buckets() {
