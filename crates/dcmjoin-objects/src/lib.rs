@@ -19,6 +19,7 @@
 
 mod attempts;
 mod buffers;
+mod bulk;
 mod client;
 mod condition;
 mod error;
@@ -35,6 +36,7 @@ mod stores;
 mod stragglers;
 mod writer;
 
+pub use bulk::Removed;
 pub use error::{Error, ErrorKind, Operation};
 pub use location::Location;
 pub use meter::{Meter, Requests, Retries};

@@ -360,7 +360,7 @@ impl Root {
         format!("an object in {}", self.place)
     }
 
-    fn url(&self, key: &str) -> String {
+    pub(crate) fn url(&self, key: &str) -> String {
         format!("{}/{key}", self.place.trim_end_matches('/'))
     }
 

@@ -22,6 +22,7 @@ mod into_shards;
 mod late;
 mod notes;
 mod pairs;
+mod raw;
 mod recall;
 mod shard;
 mod stream;
@@ -41,8 +42,11 @@ pub use self::pairs::pairs;
 pub use self::shard::{Shard, ShardReport, shard};
 pub use self::worker::{HeaderWorker, ImageWorker, Scanned};
 
+pub(crate) use self::images::spawn;
+
 use self::archives::Archives;
 use self::commit::Syncs;
+use self::raw::RawCopies;
 use crate::budget::{Budget, Members, UNIT_BYTES};
 use crate::catalog::{Catalog, Finished, Known};
 use crate::config::{Publish, RunConfig};
@@ -119,6 +123,8 @@ struct Run {
     /// What earlier runs learnt; none where the output is in memory.
     catalog: Option<Catalog>,
     syncs: Syncs,
+    /// Raw objects of the campaign, where it keeps them.
+    raw: Option<RawCopies>,
     rows: RunRows,
     tallies: Mutex<Tallies>,
     warnings: WarningTally,
@@ -248,6 +254,7 @@ impl Run {
             copies: rows()?,
         };
         let memory = Memory::of(&config);
+        let raw = config.raw.as_ref().map(|place| RawCopies::begin(stores, place, &config));
         Ok(Self {
             name: name(started),
             started,
@@ -276,6 +283,7 @@ impl Run {
             output,
             catalog,
             syncs: Syncs::default(),
+            raw: raw.transpose()?,
             metadata: Archives::of(metadata),
             images: Archives::of(images),
             part,
@@ -351,6 +359,9 @@ impl Run {
     async fn commit_archive(&self, finished: Finished) -> Result<(), RunError> {
         let Some(catalog) = &self.catalog else { return Ok(()) };
         self.syncs.wait(&self.output).await?;
+        if let Some(raw) = &self.raw {
+            raw.sync().await?;
+        }
         catalog.commit(finished).await
     }
 
