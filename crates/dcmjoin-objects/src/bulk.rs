@@ -1,5 +1,7 @@
 //! Removing many objects at once.
 
+use std::sync::Arc;
+
 use futures::stream::FuturesUnordered;
 use futures::{StreamExt as _, TryStreamExt as _};
 use object_store::ObjectMeta;
@@ -32,9 +34,10 @@ impl Root {
     /// # Errors
     /// [`crate::ErrorKind::Invalid`] where it is not a valid key.
     pub fn sized(&self, key: &str, size: u64) -> Result<Object, Error> {
-        let client = std::sync::Arc::clone(&self.client);
-        let (key, url) = (self.path(key)?, self.url(key).into());
-        Ok(Object { client, key, url, size, e_tag: None, version_id: None })
+        let (path, url) = (self.path(key)?, self.url(key).into());
+        let file = self.is_folder().then(|| Arc::new(self.file(&path)));
+        let client = Arc::clone(&self.client);
+        Ok(Object { client, key: path, url, size, e_tag: None, version_id: None, file })
     }
 
     /// Removes the objects below whose keys are chosen, and then the folders that are empty. With `dry_run`
@@ -207,6 +210,13 @@ mod tests {
         assert_eq!(object.read(0..5).await.unwrap(), "12345");
         assert_eq!(stores.meter().requests().heads, 0);
         assert!(root.sized("a/b", 6).unwrap().read(0..6).await.is_err());
+        assert!(root.sized("a/c", 5).unwrap().read(0..5).await.is_err());
+
+        let dir = tempfile::tempdir().unwrap();
+        let root = stores.open(&dir.path().display().to_string().parse().unwrap()).unwrap();
+        root.put("a/b", vec!["12345".into()], PutMode::Create).await.unwrap();
+        assert_eq!(root.sized("a/b", 5).unwrap().read(1..4).await.unwrap(), "234");
+        assert!(root.sized("a/b", 6).unwrap().read(0..5).await.is_err());
         assert!(root.sized("a/c", 5).unwrap().read(0..5).await.is_err());
     }
 }

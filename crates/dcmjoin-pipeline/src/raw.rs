@@ -340,9 +340,8 @@ mod tests {
         assert_eq!(told.len(), 1, "the same rows are the same object");
         assert_eq!(pair_rows(&told[0]).await.unwrap(), rows);
         for bytes in ["1", "2"] {
-            let kept =
-                raw.keep(Half::Image, &uid("2.25.7"), digest(bytes.as_bytes()), bytes.into());
-            kept.await.unwrap();
+            let (uid, digest) = (uid("2.25.7"), digest(bytes.as_bytes()));
+            raw.keep(Half::Image, &uid, digest, bytes.into()).await.unwrap();
         }
         let second = raw.half(Half::Image, &uid("2.25.7"), digest(b"2"), 1).unwrap();
         assert_eq!(second.read(0..1).await.unwrap(), "2", "a conflict overwrites nothing");

@@ -254,7 +254,6 @@ impl Run {
             copies: rows()?,
         };
         let memory = Memory::of(&config);
-        let raw = config.raw.as_ref().map(|place| RawCopies::begin(stores, place, &config));
         Ok(Self {
             name: name(started),
             started,
@@ -270,20 +269,17 @@ impl Run {
                 pieces: Budget::new(memory.pieces_bytes),
                 range_bytes: memory.range_bytes,
                 ratio_max: config.limits.compression_ratio_max,
-                keep: match &config.keep {
-                    Some(keep) => Some(Keep::new(stores.open(keep)?)),
-                    None => None,
-                },
+                keep: keep_at(stores, &config)?,
             },
             members: Members::new(memory.members_bytes, spill.path()),
             archives_at_once: memory.archives_at_once,
             upload_bytes: memory.upload_bytes,
+            raw: RawCopies::of(stores, &config)?,
             config,
             progress,
             output,
             catalog,
             syncs: Syncs::default(),
-            raw: raw.transpose()?,
             metadata: Archives::of(metadata),
             images: Archives::of(images),
             part,
@@ -453,6 +449,11 @@ pub(crate) fn joined<T>(
         Some(Ok(result)) => result.map(Some),
         Some(Err(_)) => Err(RunError::Internal("a task panicked".to_owned())),
     }
+}
+
+fn keep_at(stores: &Stores, config: &RunConfig) -> Result<Option<Keep>, RunError> {
+    let Some(place) = &config.keep else { return Ok(None) };
+    Ok(Some(Keep::new(stores.open(place)?)))
 }
 
 fn spill_folder(config: &RunConfig) -> Result<TempDir, RunError> {

@@ -17,7 +17,7 @@ use super::stream::Ended;
 use super::{Part, Run, joined};
 use crate::config::RunConfig;
 use crate::error::RunError;
-use crate::raw::{Digest, PairRow, Raw, RawPlace, pair_rows};
+use crate::raw::{Digest, PairRow, Raw, pair_rows};
 use crate::record::Head;
 
 /// Objects with rows of pairs that are read at the same time.
@@ -34,16 +34,13 @@ pub(super) struct RawCopies {
 }
 
 impl RawCopies {
-    pub(super) fn begin(
-        stores: &Stores,
-        place: &RawPlace,
-        config: &RunConfig,
-    ) -> Result<Self, RunError> {
-        Ok(Self {
+    pub(super) fn of(stores: &Stores, config: &RunConfig) -> Result<Option<Self>, RunError> {
+        let Some(place) = &config.raw else { return Ok(None) };
+        Ok(Some(Self {
             raw: Raw::open(stores, place)?,
             syncs: Syncs::default(),
             copying: Arc::new(Semaphore::new(config.publishing_max.max(1))),
-        })
+        }))
     }
 
     /// Returns once all that was copied is durable.

@@ -160,14 +160,11 @@ pub(super) async fn assemble(
                 // One campaign's memory at a time.
                 _ => Of { campaign: campaign.clone(), apart: means.apart(campaign).await? },
             };
-            match &held.apart {
-                Some(apart) => {
-                    late.add(publish_all(apart, &mut *reader, pairs, lease, stop).await?);
-                }
-                None => {
-                    late.left += pairs.len() as u64;
-                    done(&mut *reader, pairs).await?;
-                }
+            if let Some(apart) = &held.apart {
+                late.add(publish_all(apart, &mut *reader, pairs, lease, stop).await?);
+            } else {
+                late.left += pairs.len() as u64;
+                done(&mut *reader, pairs).await?;
             }
             of = Some(held);
         }

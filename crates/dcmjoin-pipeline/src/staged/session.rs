@@ -92,11 +92,11 @@ impl Session {
                     }
                     _ => None,
                 };
-                let gathered = match gathered {
+                // Of raw objects the fact log finds the pairs: no headers are needed.
+                let gathered = match gathered.filter(|gathered| !gathered.copies()) {
                     Some(gathered) => gathered,
                     None => means.headers(&campaign).await?,
                 };
-                // Of raw objects the fact log finds the pairs.
                 let urls = match gathered.copies() {
                     true => Vec::new(),
                     false => means.urls(&campaign, Stage::Metadata).await?,

@@ -31,7 +31,7 @@ pub(crate) struct WorkArgs {
 #[derive(Debug, Subcommand)]
 pub(crate) enum WorkCommand {
     /// Add archives to a campaign; again to add those that came since
-    Add(AddArgs),
+    Add(Box<AddArgs>),
     /// Scan archives: read headers, then pair images and publish
     Scan(WorkerArgs),
     /// Publish pairs whose header came late

@@ -36,7 +36,7 @@ pub(crate) fn run(args: WorkArgs, talk: &Talk) -> anyhow::Result<Exit> {
         let store = Store::open(&tasks).await?;
         let facts = facts.as_deref();
         match command {
-            WorkCommand::Add(args) => add(&*store.tasks(), args, talk).await,
+            WorkCommand::Add(args) => add(&*store.tasks(), *args, talk).await,
             WorkCommand::Scan(args) => work(&store, facts, Part::Scan, &args, talk).await,
             WorkCommand::Assemble(args) => work(&store, facts, Part::Assemble, &args, talk).await,
             WorkCommand::All(args) => work(&store, facts, Part::All, &args, talk).await,
