@@ -19,6 +19,7 @@
 
 mod attempts;
 mod buffers;
+mod bulk;
 mod client;
 #[cfg(feature = "cloud")]
 mod cloud;
@@ -39,6 +40,7 @@ mod stores;
 mod stragglers;
 mod writer;
 
+pub use bulk::Removed;
 pub use error::{Error, ErrorKind, Operation};
 #[cfg(feature = "cloud")]
 pub use keys::KeySource;

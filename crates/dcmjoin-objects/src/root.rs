@@ -352,6 +352,7 @@ impl Root {
             size: meta.size,
             e_tag: meta.e_tag,
             version_id: None,
+            file: None,
         }
     }
 
@@ -360,7 +361,7 @@ impl Root {
         format!("an object in {}", self.place)
     }
 
-    fn url(&self, key: &str) -> String {
+    pub(crate) fn url(&self, key: &str) -> String {
         format!("{}/{key}", self.place.trim_end_matches('/'))
     }
 
@@ -369,7 +370,7 @@ impl Root {
     }
 
     /// Returns the file of a path below, where this is a folder.
-    fn file(&self, path: &Path) -> PathBuf {
+    pub(crate) fn file(&self, path: &Path) -> PathBuf {
         let mut file = self.folder.clone().unwrap_or_default();
         file.extend(
             path.prefix_match(&self.prefix)

@@ -13,6 +13,7 @@ use dcmjoin_objects::Location;
 use serde::{Deserialize, Serialize};
 
 use crate::layout::Layout;
+use crate::raw::RawPlace;
 
 /// What happens where an object stands in an output's place.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -147,6 +148,8 @@ pub struct RunConfig {
     pub range_bytes: u64,
     /// Where copies of all archives are kept; none are where `None`.
     pub keep: Option<Location>,
+    /// Where halves are copied one by one; none are where `None`.
+    pub raw: Option<RawPlace>,
     /// The folder for headers and facts; the system's temporary folder where `None`.
     pub spill: Option<PathBuf>,
     /// Bounds on what archives may hold.
@@ -194,6 +197,7 @@ impl RunConfig {
             memory_bytes: 1 << 30,
             range_bytes: RANGE_BYTES,
             keep: None,
+            raw: None,
             spill: None,
             limits: Limits::default(),
         }

@@ -4,7 +4,7 @@
 //! [`settle`] for what was found twice. A step is a plain function without loops over archives,
 //! retries or scheduling; [`local`] holds those, and [`staged`] drives the same for many workers.
 //!
-//! [`keep`] copies archives while they stream past.
+//! [`keep`] copies archives while they stream past, [`raw`] their halves one by one.
 //!
 //! What a run says of itself: [`rows`] while it goes, [`report`] at its end.
 
@@ -23,6 +23,7 @@ pub mod member;
 pub mod pair;
 pub mod progress;
 pub mod publish;
+pub mod raw;
 pub mod record;
 pub mod report;
 pub mod rows;

@@ -95,6 +95,12 @@ impl Head {
         Self::of(&store.read_head(place)?)
     }
 
+    /// Returns the head of a record that came from no archive.
+    #[must_use]
+    pub fn without_origin(uid: &SopInstanceUid) -> Vec<u8> {
+        Self::bytes(uid, Origin { archive: 0, offset: 0, length: 0, digest: 0 })
+    }
+
     fn bytes(uid: &Uid, origin: Origin) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(ORIGIN_BYTES + uid.as_str().len());
         bytes.extend_from_slice(&origin.archive.to_le_bytes());
@@ -120,10 +126,7 @@ impl Record {
     /// [`RunError::Index`] where the store cannot be written.
     pub fn append(&self, store: &HeaderStore) -> Result<(HeaderPlace, Frame), RunError> {
         match self {
-            Self::Image(uid) => {
-                let origin = Origin { archive: 0, offset: 0, length: 0, digest: 0 };
-                Ok(store.append(&Head::bytes(uid, origin), &[])?)
-            }
+            Self::Image(uid) => Ok(store.append(&Head::without_origin(uid), &[])?),
             Self::Header(header, origin) => {
                 let room = Vec::with_capacity(header.data_set.len() + BESIDE_BYTES);
                 let body = postcard::to_extend(&stored(header), room)

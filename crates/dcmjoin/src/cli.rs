@@ -17,7 +17,8 @@ use tracing::level_filters::LevelFilter;
 
 pub(crate) use plan::PlanArgs;
 pub(crate) use work::{
-    AddArgs, DeadLettersArgs, DeadLettersCommand, LettersArgs, WorkArgs, WorkCommand, WorkerArgs,
+    AddArgs, DeadLettersArgs, DeadLettersCommand, LettersArgs, PurgeArgs, WorkArgs, WorkCommand,
+    WorkerArgs,
 };
 
 const EXAMPLES: &str = "\

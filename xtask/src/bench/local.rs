@@ -118,7 +118,7 @@ pub(crate) fn memory(bench: &Bench<'_>, book: &mut Book) -> Result<()> {
 }
 
 /// One run, and the same job by workers that share a task store: one worker on all processors, one
-/// on one, and two on one each.
+/// on one, and two on one each; and one on all with raw objects.
 pub(crate) fn staged(bench: &Bench<'_>, book: &mut Book) -> Result<()> {
     let data = bench.synth(INSTANCES, &[])?;
     for repeat in bench.repeats() {
@@ -127,21 +127,23 @@ pub(crate) fn staged(bench: &Bench<'_>, book: &mut Book) -> Result<()> {
         for (variant, processors) in
             [("worker", &["0,1"][..]), ("worker-alone", &["0"]), ("two-workers", &["0", "1"])]
         {
-            let row = work(bench, &data, processors)?;
+            let row = work(bench, &data, processors, &[])?;
             book.add("staged", variant, repeat, row);
         }
+        let row = work(bench, &data, &["0,1"], &["--raw"])?;
+        book.add("staged", "raw", repeat, row);
     }
     bench.clear_outputs()
 }
 
 /// Does the job by one worker for each word of processors, from their start to the end of the last.
-fn work(bench: &Bench<'_>, data: &Path, processors: &[&str]) -> Result<Value> {
+fn work(bench: &Bench<'_>, data: &Path, processors: &[&str], adding: &[&str]) -> Result<Value> {
     let out = bench.fresh()?;
     let tasks = out.join("tasks.db");
     let mut add = bench.dcmjoin();
     add.args(["work", "add", "--tasks"]).arg(&tasks);
     add.arg("--metadata").arg(data.join("metadata")).arg("--images").arg(data.join("images"));
-    check(add.arg("--output").arg(out.join("output")))?;
+    check(add.arg("--output").arg(out.join("output")).args(adding))?;
     let report = out.join("report.json");
     let program = bench.dcmjoin();
     let began = Instant::now();

@@ -221,6 +221,13 @@ const TARGETS: &[Target] = &[
         met: |found| found.median >= 1.6,
     },
     Target {
+        what: "one worker with raw objects, against `dcmjoin run`",
+        goal: ">= 0.40",
+        unit: "x",
+        values: |book| book.ratios("staged", "raw", "run"),
+        met: |found| found.median >= 0.4,
+    },
+    Target {
         what: "two processors over one",
         goal: "none",
         unit: "x",

@@ -1,5 +1,5 @@
-//! Pairs of halves that lie in known places: each half is read by a range of its own. So what came
-//! late is published before its campaign is closed.
+//! Pairs of halves that lie in known places: each half is read by a range of its own, or from its raw
+//! object. So what came late is published before its campaign is closed.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,16 +8,18 @@ use bytes::Bytes;
 use dcmjoin_catalog::{Row, State};
 use dcmjoin_formats::header::Header;
 use dcmjoin_index::Outcome;
-use dcmjoin_model::{Reason, Rejection, SopInstanceUid};
+use dcmjoin_model::{Half, Reason, Rejection, SopInstanceUid};
 use dcmjoin_objects::{Object, Stores};
 
 use super::intake::transcoded;
+use super::stream::Ended;
 use super::{Part, Run};
 use crate::assemble::{self, Instance};
 use crate::config::RunConfig;
 use crate::error::RunError;
 use crate::progress::Progress;
 use crate::publish::Published;
+use crate::raw::PairRow;
 use crate::rows::{Lies, RejectedRow, Scope};
 
 /// Archives that are remembered, so that each is looked at once.
@@ -43,6 +45,8 @@ pub struct HalfPlace {
     pub length: u64,
     /// CRC-32C of them, where it is known.
     pub crc32c: Option<u32>,
+    /// XXH3-128 of them, where it is known: names the raw object.
+    pub digest: Option<u128>,
 }
 
 /// What a pair came to.
@@ -94,21 +98,68 @@ impl Apart {
         uid: &SopInstanceUid,
         metadata: &HalfPlace,
         image: &HalfPlace,
-    ) -> Result<Assembled, RunError> {
+    ) -> Result<(Assembled, Option<PairRow>), RunError> {
+        let ended = self.ended(uid, metadata, image).await?;
+        let is_unreadable = ended.rejection.as_ref().map(|rejection| rejection.reason)
+            == Some(Reason::ArchiveUnreadable);
+        let assembled = match ended.outcome {
+            Outcome::Published => Assembled::Published,
+            Outcome::AlreadyThere => Assembled::AlreadyThere,
+            _ if is_unreadable => Assembled::Unreadable,
+            _ => Assembled::Rejected,
+        };
+        let row = match (metadata.digest, image.digest) {
+            (Some(header), Some(image)) => ended.to_row(uid, header, image),
+            _ => None,
+        };
+        if let Some(rejection) = ended.rejection {
+            self.rejected(uid, metadata, image, rejection)?;
+        }
+        Ok((assembled, row))
+    }
+
+    /// Keeps what pairs of raw objects came to, once their instances are durable.
+    ///
+    /// # Errors
+    /// [`RunError`] where output or raw objects cannot be written.
+    pub async fn tell(&self, rows: &[PairRow]) -> Result<(), RunError> {
+        let Some(copies) = self.run.raw.as_ref().filter(|_| !rows.is_empty()) else {
+            return Ok(());
+        };
+        self.run.syncs.wait(&self.run.output).await?;
+        copies.raw.tell(rows).await
+    }
+
+    /// Returns whether pairs are published on threads that may wait for a device.
+    #[must_use]
+    pub fn to_folder(&self) -> bool {
+        self.run.output.is_folder()
+    }
+
+    /// Returns how many pairs may be published at the same time.
+    #[must_use]
+    pub fn publishing_max(&self) -> usize {
+        self.run.config.publishing_max.max(1)
+    }
+
+    async fn ended(
+        &self,
+        uid: &SopInstanceUid,
+        metadata: &HalfPlace,
+        image: &HalfPlace,
+    ) -> Result<Ended, RunError> {
         let (header, instance) = match self.assembled(uid, metadata, image).await? {
             Ok(whole) => whole,
-            Err(rejection) => return self.rejected(uid, metadata, image, rejection),
+            Err(rejection) => return Ok(Ended::rejected(rejection)),
         };
-        match self.run.publisher.publish(&header, &instance).await? {
+        Ok(match self.run.publisher.publish(&header, &instance).await? {
             Published::Durable(outcome, row) => {
                 self.run.in_output(&row, &instance.warnings)?;
-                Ok(match outcome {
-                    Outcome::AlreadyThere => Assembled::AlreadyThere,
-                    _ => Assembled::Published,
-                })
+                let Instance { kind, warnings, .. } = instance;
+                Ended { outcome, kind, object: Some(row), rejection: None, warnings }
             }
-            Published::Rejected(rejection) => self.rejected(uid, metadata, image, rejection),
-        }
+            Published::Rejected(rejection) => Ended::rejected(rejection),
+        })
     }
 
     /// The header is transcoded before the payload is read: nobody waits for memory while holding some.
@@ -121,14 +172,14 @@ impl Apart {
         let limits = &self.run.config.limits;
         let bytes_max = limits.metadata_member_bytes_max;
         let header = self
-            .half(metadata)
+            .half(Half::Metadata, uid, metadata)
             .await?
             .and_then(|bytes| transcoded(&mut self.run.transcoder(), uid, bytes, bytes_max));
         let header = match header {
             Ok(header) => header,
             Err(rejection) => return Ok(Err(rejection)),
         };
-        let payload = self.half(image).await?;
+        let payload = self.half(Half::Image, uid, image).await?;
         let instance =
             payload.and_then(|payload| assemble::pair(&header, payload, &limits.payload));
         Ok(instance.map(|instance| (header, instance)))
@@ -140,9 +191,8 @@ impl Apart {
         metadata: &HalfPlace,
         image: &HalfPlace,
         rejection: Rejection,
-    ) -> Result<Assembled, RunError> {
-        let is_unreadable = rejection.reason == Reason::ArchiveUnreadable;
-        if is_unreadable {
+    ) -> Result<(), RunError> {
+        if rejection.reason == Reason::ArchiveUnreadable {
             self.run.archive_unreadable();
         }
         self.run.rows.rejected.push(&RejectedRow {
@@ -151,11 +201,28 @@ impl Apart {
             uid: Some(uid.clone()),
             metadata: Some(metadata.lies()),
             image: Some(image.lies()),
-        })?;
-        Ok(if is_unreadable { Assembled::Unreadable } else { Assembled::Rejected })
+        })
     }
 
-    async fn half(&self, place: &HalfPlace) -> Result<Result<Bytes, Rejection>, RunError> {
+    /// Reads a half: its raw object, or, where that is not there, its range of the archive.
+    async fn half(
+        &self,
+        half: Half,
+        uid: &SopInstanceUid,
+        place: &HalfPlace,
+    ) -> Result<Result<Bytes, Rejection>, RunError> {
+        if let (Some(copies), Some(digest)) = (&self.run.raw, place.digest) {
+            let copy = copies.raw.half(half, uid, digest, place.length)?;
+            let mut row = Row::at(0, State::Open);
+            (row.length, row.crc32c) = (place.length, place.crc32c);
+            if let Ok(bytes) = self.run.read_half(&copy, &row).await? {
+                return Ok(Ok(bytes));
+            }
+        }
+        self.range(place).await
+    }
+
+    async fn range(&self, place: &HalfPlace) -> Result<Result<Bytes, Rejection>, RunError> {
         let Some(archive) = self.archive(place).await? else {
             let detail = "expected the archive in the version that the pair tells of, got none";
             return Ok(Err(Rejection::new(Reason::ArchiveUnreadable, detail)));

@@ -3,7 +3,7 @@
 use std::pin::pin;
 use std::sync::Arc;
 
-use dcmjoin_objects::on_waiting_thread;
+use dcmjoin_objects::{Root, on_waiting_thread};
 use futures::future::poll_immediate;
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
@@ -59,8 +59,10 @@ impl Images {
     /// Takes an image up, with those that wait, once they are enough for a task.
     pub(super) async fn add(&mut self, image: Image) -> Result<(), RunError> {
         self.waiting.push(image);
-        let is_apart = matches!(self.way, Way::Apart(_)) && !self.stream.run.output.is_folder();
-        let enough = if is_apart { 1 } else { TASK_IMAGES };
+        let enough = match &self.way {
+            Way::Apart(_) => enough(&self.stream.run.output),
+            Way::InShards(..) => TASK_IMAGES,
+        };
         if self.waiting.len() >= enough { self.take_up().await } else { Ok(()) }
     }
 
@@ -70,12 +72,7 @@ impl Images {
         &mut self,
         next: impl Future<Output = T>,
     ) -> Result<T, RunError> {
-        let mut next = pin!(next);
-        if let Some(next) = poll_immediate(next.as_mut()).await {
-            return Ok(next);
-        }
-        self.take_up().await?;
-        Ok(next.await)
+        meanwhile(next, self.take_up()).await
     }
 
     /// Waits for room, then takes up the images that wait.
@@ -144,7 +141,26 @@ async fn into_shards(
     given_back.ok_or_else(|| RunError::Internal("an archive's shards are gone".to_owned()))
 }
 
-fn spawn<T: Send + 'static>(
+/// Returns how many members make a task that writes there.
+pub(super) fn enough(to: &Root) -> usize {
+    if to.is_folder() { TASK_IMAGES } else { 1 }
+}
+
+/// Waits for what is next; where it is not there at once, takes up what waits first.
+pub(super) async fn meanwhile<T>(
+    next: impl Future<Output = T>,
+    take_up: impl Future<Output = Result<(), RunError>>,
+) -> Result<T, RunError> {
+    let mut next = pin!(next);
+    if let Some(next) = poll_immediate(next.as_mut()).await {
+        return Ok(next);
+    }
+    take_up.await?;
+    Ok(next.await)
+}
+
+/// Spawns a task; one that writes to a folder, on a thread that may wait for the device.
+pub(crate) fn spawn<T: Send + 'static>(
     tasks: &mut JoinSet<Result<T, RunError>>,
     to_folder: bool,
     task: impl Future<Output = Result<T, RunError>> + Send + 'static,

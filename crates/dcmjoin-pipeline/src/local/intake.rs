@@ -15,6 +15,7 @@ use dcmjoin_objects::Object;
 
 use super::Run;
 use super::notes::Notes;
+use super::raw::Members;
 use super::recall::{Missing, Recalled, lies_of_row, place_of};
 use super::stream::row_of;
 use crate::catalog::{Finished, Known};
@@ -97,13 +98,18 @@ impl Intake {
 
         let mut scanner = scan.open(archive).await;
         let mut notes = Notes::begin(&self.run, Half::Metadata, number, scanner.is_compressed())?;
-        while let Some(found) = scanner.next().await {
+        let mut members = Members::of(&self.run);
+        while let Some(found) = members.meanwhile(scanner.next()).await? {
             self.run.check_stop()?;
             let found = match found {
                 Found::Half { uid, member, bytes } => {
                     self.run.progress.bytes.fetch_add(member.range.len(), Relaxed);
+                    let raw = self.run.copies().map(|_| bytes.clone());
                     match self.header(&mut transcoder, number, &uid, &member, bytes)? {
                         Ok(Stored { fact, crc32c, frame }) => {
+                            if let Some(bytes) = raw {
+                                members.add((uid.clone(), fact.digest, bytes)).await?;
+                            }
                             notes.account.members += 1;
                             self.take(&fact)?;
                             if let Some(draft) = &notes.draft {
@@ -112,13 +118,19 @@ impl Intake {
                             }
                             continue;
                         }
-                        Err(rejection) => Found::Rejected { uid: Some(uid), member, rejection },
+                        Err(rejection) => {
+                            if let Some(bytes) = raw {
+                                members.add((uid.clone(), digest(&bytes), bytes)).await?;
+                            }
+                            Found::Rejected { uid: Some(uid), member, rejection }
+                        }
                     }
                 }
                 other => other,
             };
             notes.not_a_half(&self.run, found)?;
         }
+        members.join().await?;
         notes.finish(&self.run)
     }
 

@@ -22,6 +22,7 @@ mod into_shards;
 mod late;
 mod notes;
 mod pairs;
+mod raw;
 mod recall;
 mod shard;
 mod stream;
@@ -41,8 +42,11 @@ pub use self::pairs::pairs;
 pub use self::shard::{Shard, ShardReport, shard};
 pub use self::worker::{HeaderWorker, ImageWorker, Scanned};
 
+pub(crate) use self::images::spawn;
+
 use self::archives::Archives;
 use self::commit::Syncs;
+use self::raw::RawCopies;
 use crate::budget::{Budget, Members, UNIT_BYTES};
 use crate::catalog::{Catalog, Finished, Known};
 use crate::config::{Publish, RunConfig};
@@ -119,6 +123,8 @@ struct Run {
     /// What earlier runs learnt; none where the output is in memory.
     catalog: Option<Catalog>,
     syncs: Syncs,
+    /// Raw objects of the campaign, where it keeps them.
+    raw: Option<RawCopies>,
     rows: RunRows,
     tallies: Mutex<Tallies>,
     warnings: WarningTally,
@@ -265,14 +271,12 @@ impl Run {
                 pieces: Budget::new(memory.pieces_bytes),
                 range_bytes: memory.range_bytes,
                 ratio_max: config.limits.compression_ratio_max,
-                keep: match &config.keep {
-                    Some(keep) => Some(Keep::new(stores.open(keep)?)),
-                    None => None,
-                },
+                keep: keep_at(stores, &config)?,
             },
             members: Members::new(memory.members_bytes, spill.path()),
             archives_at_once: memory.archives_at_once,
             upload_bytes: memory.upload_bytes,
+            raw: RawCopies::of(stores, &config)?,
             config,
             progress,
             output,
@@ -353,6 +357,9 @@ impl Run {
     async fn commit_archive(&self, finished: Finished) -> Result<(), RunError> {
         let Some(catalog) = &self.catalog else { return Ok(()) };
         self.syncs.wait(&self.output).await?;
+        if let Some(raw) = &self.raw {
+            raw.sync().await?;
+        }
         catalog.commit(finished).await
     }
 
@@ -444,6 +451,11 @@ pub(crate) fn joined<T>(
         Some(Ok(result)) => result.map(Some),
         Some(Err(_)) => Err(RunError::Internal("a task panicked".to_owned())),
     }
+}
+
+fn keep_at(stores: &Stores, config: &RunConfig) -> Result<Option<Keep>, RunError> {
+    let Some(place) = &config.keep else { return Ok(None) };
+    Ok(Some(Keep::new(stores.open(place)?)))
 }
 
 fn spill_folder(config: &RunConfig) -> Result<TempDir, RunError> {

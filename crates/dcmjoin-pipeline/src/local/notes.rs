@@ -29,13 +29,8 @@ impl Notes {
         archive: u32,
         is_compressed: bool,
     ) -> Result<Self, RunError> {
-        let draft = match run.writes_catalog() {
-            true => run.catalog.as_ref(),
-            false => None,
-        };
-        let object = run.archives(half).get(archive);
-        let draft = draft.map(|catalog| catalog.draft(half, &object, is_compressed)).transpose()?;
-        Ok(Self { draft: draft.map(Arc::new), ..Self::without_draft(half, archive) })
+        let draft = run.draft(half, archive, is_compressed)?;
+        Ok(Self { draft, ..Self::without_draft(half, archive) })
     }
 
     /// Begins the notes on an archive that the catalogue knows.
@@ -142,6 +137,20 @@ fn rejected_row(uid: Option<SopInstanceUid>, member: &Place, rejection: &Rejecti
 }
 
 impl Run {
+    /// Begins an archive's file, where this run writes a catalogue.
+    pub(super) fn draft(
+        &self,
+        half: Half,
+        archive: u32,
+        is_compressed: bool,
+    ) -> Result<Option<Arc<Draft>>, RunError> {
+        let Some(catalog) = self.catalog.as_ref().filter(|_| self.writes_catalog()) else {
+            return Ok(None);
+        };
+        let object = self.archives(half).get(archive);
+        Ok(Some(Arc::new(catalog.draft(half, &object, is_compressed)?)))
+    }
+
     /// Accounts for an archive that cannot be read to its end.
     pub(super) fn broken(
         &self,

@@ -88,12 +88,14 @@ async fn all(apart: &Arc<Apart>, file: Pairs, lock: Option<&Lock>) -> Result<Boo
 }
 
 async fn publish(apart: &Apart, pair: Pair) -> Result<Assembled, RunError> {
-    apart.publish(&pair.uid, &place(pair.metadata), &place(pair.image)).await
+    let published = apart.publish(&pair.uid, &place(pair.metadata), &place(pair.image)).await;
+    published.map(|(assembled, _)| assembled)
 }
 
 fn place(half: PairHalf) -> HalfPlace {
     let PairHalf { archive, version, range, crc32c } = half;
-    HalfPlace { archive, version, offset: range.start, length: range.len(), crc32c }
+    let (offset, length) = (range.start, range.len());
+    HalfPlace { archive, version, offset, length, crc32c, digest: None }
 }
 
 fn count(books: &mut Books, assembled: Option<Assembled>) {

@@ -12,9 +12,9 @@ use dcmjoin_objects::Object;
 
 use super::Run;
 use super::notes::Notes;
-use super::stream::Stream;
+use super::stream::{Ended, Stream};
 use crate::budget::paid;
-use crate::catalog::{Account, Known};
+use crate::catalog::{Account, Finished, Known};
 use crate::config::Strategy;
 use crate::error::RunError;
 use crate::record::{Origin, Record};
@@ -203,10 +203,14 @@ impl Run {
 impl Stream {
     /// Takes a known archive's images as its rows tell of them. Those that have a header, and no
     /// outcome that holds, are left for later: another archive may hold the one that was published.
-    pub(super) fn recall(&self, number: u32, known: &Known) -> Result<(), RunError> {
+    /// Of a campaign with raw objects, the archive's file comes to tell what its pairs came to.
+    pub(super) fn recall(&self, number: u32, known: &Known) -> Result<Option<Finished>, RunError> {
         let run = &self.run;
         let mut notes = run.recall_notes(Half::Image, number, known)?;
-        let mut is_late = false;
+        if self.pair_rows.is_some() {
+            notes.draft = run.draft(Half::Image, number, known.is_compressed())?;
+        }
+        let (mut is_late, mut is_told) = (false, false);
         for row in known.reader.rows() {
             run.check_stop()?;
             let row = row?;
@@ -217,15 +221,22 @@ impl Stream {
                     run.recall_rejected(&mut notes, lies, row, rejection)?;
                 }
                 Recalled::Half(uid) => {
-                    is_late |= !self.recall_image(number, known, &row, &uid, lies)?;
+                    let mut row = row;
+                    let before = row.state;
+                    is_late |= !self.recall_image(number, known, &mut row, &uid, lies)?;
+                    is_told |= row.state != before;
+                    notes.draft.as_ref().map_or(Ok(()), |draft| draft.push(row))?;
                 }
             }
         }
-        notes.finish(run)?;
+        if !is_told {
+            notes.draft = None;
+        }
+        let finished = notes.finish(run)?;
         if is_late {
             self.late.lock().unwrap_or_else(PoisonError::into_inner).insert(number);
         }
-        Ok(())
+        Ok(finished)
     }
 
     /// Accounts for an image as its row says; false where it is left for later.
@@ -233,7 +244,7 @@ impl Stream {
         &self,
         archive: u32,
         known: &Known,
-        row: &Row,
+        row: &mut Row,
         uid: &SopInstanceUid,
         lies: Lies,
     ) -> Result<bool, RunError> {
@@ -244,16 +255,40 @@ impl Stream {
             self.facts.push(&fact)?;
             return Ok(true);
         };
-        if is_open(known, row, header.origin) {
-            return Ok(false);
-        }
         fact.place = self.headers.index.place(header.slot)?.0;
+        if is_open(known, row, header.origin) {
+            let Some(ended) = self.told(known, row, uid, header.origin)? else { return Ok(false) };
+            if !self.headers.index.claim(header.slot) {
+                return Ok(false);
+            }
+            ended.note(row, header.origin.digest);
+            fact.outcome = self.run.recall_instance(row, uid, header.origin, lies)?;
+            self.facts.push(&fact)?;
+            return Ok(true);
+        }
         fact.outcome = match self.headers.index.claim(header.slot) {
             true => self.run.recall_instance(row, uid, header.origin, lies)?,
             false => self.run.recall_copy(row, archive)?,
         };
         self.facts.push(&fact)?;
         Ok(true)
+    }
+}
+
+impl Stream {
+    /// Returns what an image of raw objects came to with its header.
+    fn told(
+        &self,
+        known: &Known,
+        row: &Row,
+        uid: &SopInstanceUid,
+        header: Origin,
+    ) -> Result<Option<Ended>, RunError> {
+        let (Some(rows), Some(image)) = (&self.pair_rows, row.digest) else { return Ok(None) };
+        if !known.holds() {
+            return Ok(None);
+        }
+        Ok(rows.find(uid, header.digest, image)?.map(Ended::from))
     }
 }
 

@@ -16,6 +16,7 @@ use tokio::sync::Semaphore;
 use super::Run;
 use super::images::{Images, Pass};
 use super::notes::Notes;
+use super::raw::PairRows;
 use crate::assemble::{self, Instance};
 use crate::catalog::{Draft, Finished};
 use crate::error::RunError;
@@ -32,6 +33,8 @@ pub(super) struct Stream {
     pub(super) publishing: Arc<Semaphore>,
     /// Archives with images that are to be looked at once all others are through.
     pub(super) late: Mutex<BTreeSet<u32>>,
+    /// What pairs of raw objects came to.
+    pub(super) pair_rows: Option<PairRows>,
 }
 
 /// An image, and where it lies.
@@ -54,7 +57,7 @@ pub(super) struct Ended {
 
 /// Reads all image archives; returns a fact for each image.
 pub(super) async fn read(run: &Arc<Run>, headers: &Arc<Headers>) -> Result<FactRuns, RunError> {
-    let stream = Stream::begin(run, headers);
+    let stream = Stream::begin(run, headers, PairRows::gather(run).await?);
     run.each_archive(Half::Image, run.order(Half::Image), |number, archive| {
         let stream = Arc::clone(&stream);
         async move { stream.archive(number, &archive).await }
@@ -73,13 +76,18 @@ pub(super) async fn read(run: &Arc<Run>, headers: &Arc<Headers>) -> Result<FactR
 }
 
 impl Stream {
-    pub(super) fn begin(run: &Arc<Run>, headers: &Arc<Headers>) -> Arc<Self> {
+    pub(super) fn begin(
+        run: &Arc<Run>,
+        headers: &Arc<Headers>,
+        pair_rows: Option<PairRows>,
+    ) -> Arc<Self> {
         Arc::new(Self {
             run: Arc::clone(run),
             headers: Arc::clone(headers),
             facts: run.facts(),
             publishing: Arc::new(Semaphore::new(run.config.publishing_max.max(1))),
             late: Mutex::default(),
+            pair_rows,
         })
     }
 
@@ -95,10 +103,7 @@ impl Stream {
                 self.run.archive_known();
                 Ok(None)
             }
-            Some(known) if self.run.recalls(&known) => {
-                self.recall(number, &known)?;
-                Ok(None)
-            }
+            Some(known) if self.run.recalls(&known) => self.recall(number, &known),
             _ => self.scan(number, archive).await,
         }
     }
@@ -130,6 +135,11 @@ impl Stream {
 
     pub(super) async fn image(&self, image: Image, draft: Option<&Draft>) -> Result<(), RunError> {
         let (mut fact, mut row) = image.noted();
+        if let Some(copies) = self.run.copies() {
+            let bytes = image.bytes.clone();
+            copies.raw.keep(Half::Image, &image.uid, fact.digest, bytes).await?;
+            return self.unpaired(image, fact, row, draft);
+        }
         let Some(paired) = self.headers.find(&image.uid)? else {
             return self.unpaired(image, fact, row, draft);
         };

@@ -78,6 +78,12 @@ impl HeaderWorker {
         Ok(Self { run, stores: Arc::clone(stores), intake, taken: Mutex::default() })
     }
 
+    /// Returns whether halves are copied to raw objects.
+    #[must_use]
+    pub fn copies(&self) -> bool {
+        self.run.copies().is_some()
+    }
+
     /// Scans a metadata archive.
     ///
     /// # Errors
@@ -132,7 +138,7 @@ impl HeaderWorker {
         }
         while joined(tasks.join_next().await)?.is_some() {}
         let (headers, _) = Intake::seal(intake)?;
-        let stream = Stream::begin(&run, &headers);
+        let stream = Stream::begin(&run, &headers, None);
         Ok(ImageWorker { run, stores, stream })
     }
 }
@@ -152,7 +158,14 @@ async fn unpack(run: &Run, stores: &Stores, intake: &Intake, url: &str) -> Resul
 }
 
 impl ImageWorker {
-    /// Scans an image archive: pairs, assembles and publishes its images.
+    /// Returns whether halves are copied to raw objects.
+    #[must_use]
+    pub fn copies(&self) -> bool {
+        self.run.copies().is_some()
+    }
+
+    /// Scans an image archive: pairs, assembles and publishes its images; where halves are copied, it
+    /// does that alone.
     ///
     /// # Errors
     /// [`RunError`] for what is no fault of the archive.

@@ -3,15 +3,18 @@
 //!
 //! It records nothing: the closing looks at every late pair again, and finds its object standing. So
 //! what cannot be read or published here is left to the closing, which says why.
+//!
+//! In a campaign with raw objects all pairs are made here, of those. What each came to is told beside them before
+//! it is done in the log, and the closing takes it from there.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use dcmjoin_catalog::{Row, State};
 use dcmjoin_index::Fingerprint;
-use dcmjoin_ledger::facts::{Fact, Pair};
+use dcmjoin_ledger::facts::{Fact, FactReader, Pair};
 use dcmjoin_ledger::tasks::{Depth, Stage};
 use dcmjoin_ledger::{CampaignName, FactLog, TaskStore};
 use tokio::sync::Notify;
@@ -21,14 +24,16 @@ use super::session::Means;
 use super::work::WorkError;
 use crate::catalog::Known;
 use crate::config::Publish;
-use crate::local::{Apart, Assembled, HalfPlace, joined};
+use crate::error::RunError;
+use crate::local::{Apart, Assembled, HalfPlace, joined, spawn};
+use crate::raw::PairRow;
 
 /// Facts of one append.
 const APPEND_FACTS: usize = 10_000;
 /// Pairs that are asked for at once.
-const PAIRS: usize = 256;
-/// Pairs that are assembled at once.
-const PAIRS_AT_ONCE: usize = 32;
+const PAIRS: usize = 2_048;
+/// Pairs that go to a folder in one task.
+const FOLDER_PAIRS: usize = 32;
 /// How long it waits before it looks for pairs again.
 const WAIT: Duration = Duration::from_secs(1);
 
@@ -56,18 +61,19 @@ pub(super) async fn is_late(
 }
 
 /// Appends the halves of an archive that have no partner yet. Those of a compressed archive cannot be
-/// read by range: they are left to the closing.
+/// read by range: they are left to the closing, unless they are `copied`.
 pub(super) async fn append_open(
     facts: &dyn FactLog,
     campaign: &CampaignName,
     known: &Known,
+    copied: bool,
 ) -> Result<(), WorkError> {
-    if known.is_compressed() {
+    if known.is_compressed() && !copied {
         return Ok(());
     }
     let mut some = Vec::new();
     for row in known.reader.rows() {
-        some.extend(fact_of(known, row.map_err(crate::error::RunError::from)?));
+        some.extend(fact_of(known, row.map_err(RunError::from)?));
         if some.len() == APPEND_FACTS {
             facts.append(campaign, &some).await?;
             some.clear();
@@ -111,6 +117,10 @@ impl Stop {
         self.wake.notify_one();
     }
 
+    fn is_asked(&self) -> bool {
+        self.asked.load(Relaxed)
+    }
+
     /// Waits, less where it is asked meanwhile.
     async fn sleep(&self, time: Duration) {
         // What nobody waited for is kept for the next one.
@@ -119,49 +129,104 @@ impl Stop {
 }
 
 /// Publishes late pairs as they come, until it is asked to stop.
-pub(super) async fn assemble(means: &Means, worker: &str, stop: &Stop) -> Result<Late, WorkError> {
+pub(super) async fn assemble(
+    means: &Means,
+    worker: &str,
+    lease: Duration,
+    stop: &Stop,
+) -> Result<Late, WorkError> {
     let mut late = Late::default();
     let Some(facts) = &means.facts else { return Ok(late) };
     let mut reader = facts.join(worker).await?;
-    let mut campaigns: HashMap<CampaignName, Option<Arc<Apart>>> = HashMap::new();
-    while !stop.asked.load(Relaxed) {
+    let mut of: Option<Of> = None;
+    while !stop.is_asked() {
+        // Of several headers of one instance the rule by digest decides, so all that are on their way must
+        // be there before the pairs are asked for.
+        let gathering = means.gathering().await?;
         let pairs = reader.look(PAIRS).await?;
         if pairs.is_empty() {
             stop.sleep(WAIT).await;
             continue;
         }
-        if means.gathers_headers(&pairs).await? {
+        if pairs.iter().any(|pair| gathering.contains(&pair.campaign)) {
             reader.again().await?;
             stop.sleep(GATHER).await;
             continue;
         }
-        let mut tasks = JoinSet::new();
-        for pair in &pairs {
-            if !campaigns.contains_key(&pair.campaign) {
+        for pairs in pairs.chunk_by(|one, other| one.campaign == other.campaign) {
+            let campaign = &pairs[0].campaign;
+            let held = match of.take() {
+                Some(held) if held.campaign == *campaign => held,
                 // One campaign's memory at a time.
-                campaigns.clear();
-                campaigns.insert(pair.campaign.clone(), means.apart(&pair.campaign).await?);
-            }
-            if tasks.len() >= PAIRS_AT_ONCE {
-                late.count(joined(tasks.join_next().await)?);
-            }
-            let Some(Some(apart)) = campaigns.get(&pair.campaign) else {
-                late.left += 1;
-                continue;
+                _ => Of { campaign: campaign.clone(), apart: means.apart(campaign).await? },
             };
-            let (apart, pair) = (Arc::clone(apart), pair.clone());
-            tasks.spawn(async move {
-                let (metadata, image) = (place(&pair.metadata), place(&pair.image));
-                apart.publish(&pair.metadata.uid, &metadata, &image).await
-            });
+            if let Some(apart) = &held.apart {
+                late.add(publish_all(apart, &mut *reader, pairs, lease, stop).await?);
+            } else {
+                late.left += pairs.len() as u64;
+                done(&mut *reader, pairs).await?;
+            }
+            of = Some(held);
         }
-        while let Some(assembled) = joined(tasks.join_next().await)? {
-            late.count(Some(assembled));
-        }
-        done(&mut *reader, &pairs).await?;
     }
     reader.leave().await?;
     Ok(late)
+}
+
+/// Whose pairs are in hand, and what publishes them.
+struct Of {
+    campaign: CampaignName,
+    apart: Option<Arc<Apart>>,
+}
+
+/// Publishes pairs of a campaign, several at once, and says which are done: all, or those that were begun when it
+/// was asked to stop. Meanwhile it gives signs of life.
+async fn publish_all(
+    apart: &Arc<Apart>,
+    reader: &mut dyn FactReader,
+    pairs: &[Pair],
+    lease: Duration,
+    stop: &Stop,
+) -> Result<Late, WorkError> {
+    let (mut late, mut rows, mut begun) = (Late::default(), Vec::new(), 0);
+    let at_once = if apart.to_folder() { FOLDER_PAIRS } else { 1 };
+    let mut tasks: JoinSet<Result<Vec<Came>, RunError>> = JoinSet::new();
+    let mut beat = tokio::time::interval(lease / 3);
+    for some in pairs.chunks(at_once) {
+        if stop.is_asked() {
+            break;
+        }
+        while tasks.len() >= apart.publishing_max() {
+            tokio::select! {
+                came = tasks.join_next() => late.count(joined(came)?, &mut rows),
+                _ = beat.tick() => { reader.look(0).await?; }
+            }
+        }
+        let (apart, some) = (Arc::clone(apart), some.to_vec());
+        begun += some.len();
+        spawn(&mut tasks, Arc::clone(&apart).to_folder(), publish(apart, some));
+    }
+    while !tasks.is_empty() {
+        tokio::select! {
+            came = tasks.join_next() => late.count(joined(came)?, &mut rows),
+            _ = beat.tick() => { reader.look(0).await?; }
+        }
+    }
+    apart.tell(&rows).await?;
+    done(reader, &pairs[..begun]).await?;
+    Ok(late)
+}
+
+/// What a pair came to, and its row where it is one of raw objects.
+type Came = (Assembled, Option<PairRow>);
+
+async fn publish(apart: Arc<Apart>, pairs: Vec<Pair>) -> Result<Vec<Came>, RunError> {
+    let mut came = Vec::with_capacity(pairs.len());
+    for pair in pairs {
+        let (metadata, image) = (place(&pair.metadata), place(&pair.image));
+        came.push(apart.publish(&pair.metadata.uid, &metadata, &image).await?);
+    }
+    Ok(came)
 }
 
 impl Means {
@@ -176,23 +241,18 @@ impl Means {
         Ok(Some(Arc::new(Apart::begin(&self.stores, config, progress).await?)))
     }
 
-    /// Returns whether metadata archives of the pairs' campaigns are open: of several headers of one
-    /// instance the rule by digest decides, so all that are on their way must be there.
-    async fn gathers_headers(&self, pairs: &[Pair]) -> Result<bool, WorkError> {
+    /// Returns the campaigns whose metadata archives are open.
+    async fn gathering(&self) -> Result<HashSet<CampaignName>, WorkError> {
         let depths = self.tasks.depths().await?;
-        let open = |depth: &&Depth| {
+        let open = |depth: &Depth| {
             depth.stage == Stage::Metadata && depth.waiting.tasks + depth.claimed.tasks > 0
         };
-        let mut open = depths.iter().filter(open);
-        Ok(open.any(|depth| pairs.iter().any(|pair| pair.campaign == depth.campaign)))
+        Ok(depths.into_iter().filter(open).map(|depth| depth.campaign).collect())
     }
 }
 
 /// Says that pairs are done. Where their partitions have moved, their new owner does them again.
-async fn done(
-    reader: &mut dyn dcmjoin_ledger::facts::FactReader,
-    pairs: &[Pair],
-) -> Result<(), WorkError> {
+async fn done(reader: &mut dyn FactReader, pairs: &[Pair]) -> Result<(), WorkError> {
     match reader.done(pairs).await {
         // Some may be this worker's still, or again.
         Err(dcmjoin_ledger::Error::Fenced) => Ok(reader.again().await?),
@@ -207,15 +267,23 @@ fn place(fact: &Fact) -> HalfPlace {
         offset: fact.offset,
         length: fact.length,
         crc32c: Some(fact.crc32c),
+        digest: Some(fact.digest),
     }
 }
 
 impl Late {
-    fn count(&mut self, assembled: Option<Assembled>) {
-        match assembled {
-            Some(Assembled::Published | Assembled::AlreadyThere) => self.in_output += 1,
-            Some(Assembled::Rejected | Assembled::Unreadable) => self.left += 1,
-            None => {}
+    fn count(&mut self, came: Option<Vec<Came>>, rows: &mut Vec<PairRow>) {
+        for (assembled, row) in came.into_iter().flatten() {
+            match assembled {
+                Assembled::Published | Assembled::AlreadyThere => self.in_output += 1,
+                Assembled::Rejected | Assembled::Unreadable => self.left += 1,
+            }
+            rows.extend(row);
         }
+    }
+
+    fn add(&mut self, other: Self) {
+        self.in_output += other.in_output;
+        self.left += other.left;
     }
 }

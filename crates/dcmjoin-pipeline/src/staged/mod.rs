@@ -13,14 +13,19 @@
 //! [`mod@work`] claims and beats, `session` holds what is needed for the tasks in hand, [`assemble`] pairs
 //! what came late, by the facts of a fact log.
 //!
+//! A campaign may keep [raw objects](crate::raw): then scans only copy halves and leave a fact for each, all
+//! pairs are assembled by the fact log, and [`purge()`] removes the copies once the books are closed.
+//!
 //! [`TaskStore`]: dcmjoin_ledger::TaskStore
 
 pub mod assemble;
+mod purge;
 mod session;
 pub mod settings;
 pub mod work;
 
 pub use assemble::Late;
+pub use purge::purge;
 pub use settings::CampaignSettings;
 pub use settings::add;
 pub use work::{Drain, WorkConfig, WorkError, Worked, work, worker_name};

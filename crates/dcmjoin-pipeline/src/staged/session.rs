@@ -3,6 +3,7 @@
 //! hand any more, so that memory is parted once.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use dcmjoin_ledger::tasks::{Claim, Stage};
 use dcmjoin_ledger::{CampaignName, FactLog, TaskStore};
@@ -10,15 +11,23 @@ use dcmjoin_objects::Stores;
 
 use super::assemble::{append_open, is_late};
 use super::settings::CampaignSettings;
-use super::work::WorkError;
+use super::work::{Drain, WorkError};
 use crate::config::{RunConfig, Source};
 use crate::error::RunError;
 use crate::local::{self, HeaderWorker, ImageWorker, Scanned};
 use crate::progress::Progress;
+use crate::raw::Raw;
 use crate::report::Report;
 
 /// URLs that are asked for at once.
 const PAGE: usize = 10_000;
+
+/// How often a closing asks whether pairs are left.
+const PAIRS_EVERY: Duration = Duration::from_millis(250);
+/// The longest time between two such questions.
+const PAIRS_EVERY_MAX: Duration = Duration::from_secs(60);
+/// Asking takes at the most one part of so many of the time.
+const ASK_SHARE: u32 = 10;
 
 /// What sessions are made of.
 pub(super) struct Means {
@@ -27,6 +36,9 @@ pub(super) struct Means {
     pub(super) facts: Option<Arc<dyn FactLog>>,
     pub(super) machine: RunConfig,
     pub(super) progress: Arc<Progress>,
+    pub(super) drain: Drain,
+    /// Whether this worker both scans and assembles.
+    pub(super) parts_memory: bool,
 }
 
 /// What is held.
@@ -36,7 +48,7 @@ pub(super) enum Session {
     #[default]
     None,
     /// Headers that are being gathered.
-    Headers { campaign: CampaignName, worker: Arc<HeaderWorker>, is_late: bool },
+    Headers { campaign: CampaignName, worker: Arc<HeaderWorker>, leaves_facts: bool },
     /// Headers of an epoch.
     Images { campaign: CampaignName, epoch: i64, worker: Arc<ImageWorker> },
     /// What a closing needs it makes itself.
@@ -70,8 +82,8 @@ impl Session {
             Stage::Metadata => {
                 drop(self);
                 let worker = Arc::new(means.headers(&campaign).await?);
-                let is_late = is_late(&*means.tasks, &campaign).await?;
-                Ok(Self::Headers { campaign, worker, is_late })
+                let leaves_facts = worker.copies() || is_late(&*means.tasks, &campaign).await?;
+                Ok(Self::Headers { campaign, worker, leaves_facts })
             }
             Stage::Images => {
                 let gathered = match self {
@@ -80,11 +92,15 @@ impl Session {
                     }
                     _ => None,
                 };
-                let gathered = match gathered {
+                // Of raw objects the fact log finds the pairs: no headers are needed.
+                let gathered = match gathered.filter(|gathered| !gathered.copies()) {
                     Some(gathered) => gathered,
                     None => means.headers(&campaign).await?,
                 };
-                let urls = means.urls(&campaign, Stage::Metadata).await?;
+                let urls = match gathered.copies() {
+                    true => Vec::new(),
+                    false => means.urls(&campaign, Stage::Metadata).await?,
+                };
                 let worker = Arc::new(gathered.seal(&urls).await?);
                 Ok(Self::Images { campaign, epoch: claim.epoch, worker })
             }
@@ -99,16 +115,19 @@ impl Session {
     ) -> impl Future<Output = Result<Ended, WorkError>> + Send + 'static {
         let (means, claim) = (Arc::clone(means), claim.clone());
         let held = match self {
-            Self::Headers { worker, is_late, .. } => Held::Headers(Arc::clone(worker), *is_late),
+            Self::Headers { worker, leaves_facts, .. } => {
+                Held::Headers(Arc::clone(worker), *leaves_facts)
+            }
             Self::Images { worker, .. } => Held::Images(Arc::clone(worker)),
             Self::None | Self::Close => Held::Nothing,
         };
         async move {
+            let copies = held.copies();
             let (scanned, known) = match held {
                 Held::Nothing => return means.close(&claim.campaign).await.map(Ended::Closed),
-                Held::Headers(worker, is_late) => {
+                Held::Headers(worker, leaves_facts) => {
                     let scanned = worker.scan(&claim.url).await?;
-                    let wanted = is_late && means.facts.is_some();
+                    let wanted = leaves_facts && means.facts.is_some();
                     (scanned, if wanted { worker.known(&claim.url).await? } else { None })
                 }
                 Held::Images(worker) => {
@@ -118,7 +137,7 @@ impl Session {
                 }
             };
             if let (Some(facts), Some(known)) = (&means.facts, known) {
-                append_open(&**facts, &claim.campaign, &known).await?;
+                append_open(&**facts, &claim.campaign, &known, copies).await?;
             }
             Ok(Ended::Scanned(scanned))
         }
@@ -131,6 +150,17 @@ enum Held {
     Nothing,
 }
 
+impl Held {
+    /// Returns whether the halves of the task's archive are copied.
+    fn copies(&self) -> bool {
+        match self {
+            Self::Headers(worker, _) => worker.copies(),
+            Self::Images(worker) => worker.copies(),
+            Self::Nothing => false,
+        }
+    }
+}
+
 impl Means {
     async fn headers(&self, campaign: &CampaignName) -> Result<HeaderWorker, WorkError> {
         let config = self.config(campaign).await?;
@@ -139,10 +169,32 @@ impl Means {
 
     /// Returns the configuration of a campaign on this machine.
     pub(super) async fn config(&self, campaign: &CampaignName) -> Result<RunConfig, WorkError> {
+        let mut config = self.whole_config(campaign).await?;
+        if config.raw.is_some() && self.parts_memory {
+            // Scanning and assembling go on side by side.
+            config.memory_bytes /= 2;
+        }
+        Ok(config)
+    }
+
+    async fn whole_config(&self, campaign: &CampaignName) -> Result<RunConfig, WorkError> {
+        let config = self.settings(campaign).await?.on(&self.machine, campaign)?;
+        if config.raw.is_some() && self.facts.is_none() {
+            return Err(RunError::Invalid {
+                place: format!("campaign {campaign}"),
+                detail: "expected a fact log, which pairs its raw objects, got --no-facts"
+                    .to_owned(),
+            }
+            .into());
+        }
+        Ok(config)
+    }
+
+    async fn settings(&self, campaign: &CampaignName) -> Result<CampaignSettings, WorkError> {
         let campaigns = self.tasks.campaigns().await?;
         let found = campaigns.iter().find(|found| found.name == *campaign);
         let gone = || RunError::Internal("a task's campaign is not there".to_owned());
-        Ok(CampaignSettings::read(found.ok_or_else(gone)?)?.on(&self.machine)?)
+        Ok(CampaignSettings::read(found.ok_or_else(gone)?)?)
     }
 
     async fn urls(&self, campaign: &CampaignName, stage: Stage) -> Result<Vec<String>, WorkError> {
@@ -159,8 +211,15 @@ impl Means {
     }
 
     /// Accounts for a campaign: a run over all its archives, which finds them committed.
+    ///
+    /// Of raw objects all pairs are assembled first: what the closing found open it would read from
+    /// the archives.
     async fn close(&self, campaign: &CampaignName) -> Result<Box<Report>, WorkError> {
-        let mut config = self.config(campaign).await?;
+        let mut config = self.whole_config(campaign).await?;
+        let raw = config.raw.clone();
+        if raw.is_some() {
+            self.wait_for_pairs(campaign).await?;
+        }
         let listed = |urls: Vec<String>| match urls.is_empty() {
             true => Vec::new(),
             false => vec![Source::Listed(urls.into())],
@@ -169,6 +228,29 @@ impl Means {
         config.images = listed(self.urls(campaign, Stage::Images).await?);
         let progress = Arc::clone(&self.progress);
         let (report, _) = local::run_on(&self.stores, config, progress).await?;
+        if let (Some(place), 0) = (raw, report.archives.unreadable) {
+            Raw::open(&self.stores, &place)?.close(&report.run).await?;
+        }
         Ok(Box::new(report))
+    }
+
+    /// Waits until nobody has a pair in hand. To ask may cost the log more than an answer is worth, so it
+    /// is asked less often the longer it takes to answer.
+    async fn wait_for_pairs(&self, campaign: &CampaignName) -> Result<(), WorkError> {
+        let Some(facts) = &self.facts else { return Ok(()) };
+        loop {
+            let asked = Instant::now();
+            if facts.depth(campaign).await?.pairs == 0 {
+                return Ok(());
+            }
+            let wait = (asked.elapsed() * ASK_SHARE).clamp(PAIRS_EVERY, PAIRS_EVERY_MAX);
+            let until = Instant::now() + wait;
+            while Instant::now() < until {
+                if self.drain.is_asked() || self.progress.is_stopped() {
+                    return Err(RunError::Stopped.into());
+                }
+                tokio::time::sleep(PAIRS_EVERY).await;
+            }
+        }
     }
 }

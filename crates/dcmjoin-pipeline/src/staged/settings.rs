@@ -10,6 +10,7 @@ use super::work::WorkError;
 use crate::config::{IfExists, Publish, RunConfig, Source};
 use crate::error::RunError;
 use crate::manifest;
+use crate::raw::RawPlace;
 
 /// The name and version of the form.
 const SCHEMA: &str = "dcmjoin.work/1";
@@ -33,6 +34,9 @@ pub struct CampaignSettings {
     /// Where copies of all archives are kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keep: Option<String>,
+    /// Where halves are copied one by one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub raw: Option<String>,
 }
 
 impl CampaignSettings {
@@ -47,6 +51,7 @@ impl CampaignSettings {
             if_exists: config.if_exists,
             strict_values: config.strict_values,
             keep: config.keep.as_ref().map(|keep| absolute(&keep.to_string())),
+            raw: config.raw.as_ref().map(|raw| absolute(&raw.place.to_string())),
         }
     }
 
@@ -66,13 +71,14 @@ impl CampaignSettings {
     ///
     /// # Errors
     /// [`RunError`] where output or layout make no sense.
-    pub fn on(&self, machine: &RunConfig) -> Result<RunConfig, RunError> {
+    pub fn on(&self, machine: &RunConfig, name: &CampaignName) -> Result<RunConfig, RunError> {
         let mut config = RunConfig::new(Vec::new(), Vec::new(), self.output.parse()?);
         config.layout = self.layout.parse()?;
         config.publish = self.publish;
         config.if_exists = self.if_exists;
         config.strict_values = self.strict_values;
         config.keep = self.keep.as_deref().map(str::parse).transpose()?;
+        config.raw = self.raw_place(name)?;
         config.archives_max = machine.archives_max;
         // Whether it goes to a store or a folder, the output tells.
         if machine.publishing_max > 0 {
@@ -82,6 +88,15 @@ impl CampaignSettings {
         config.range_bytes = machine.range_bytes;
         config.spill.clone_from(&machine.spill);
         Ok(config)
+    }
+
+    /// Returns where the campaign keeps raw objects, if it does.
+    ///
+    /// # Errors
+    /// [`RunError`] where the place makes no sense.
+    pub fn raw_place(&self, name: &CampaignName) -> Result<Option<RawPlace>, RunError> {
+        let Some(place) = &self.raw else { return Ok(None) };
+        Ok(Some(RawPlace { place: place.parse()?, campaign: name.to_string() }))
     }
 }
 

@@ -134,13 +134,17 @@ pub async fn work(
 ) -> Result<Worked, WorkError> {
     let machine = config.machine.clone();
     let stores = Arc::clone(stores);
-    let means = Arc::new(Means { stores, tasks, facts, machine, progress });
+    let parts_memory = config.assembles && !config.stages.is_empty();
+    let lease = config.lease;
+    let means =
+        Means { stores, tasks, facts, machine, progress, drain: drain.clone(), parts_memory };
+    let means = Arc::new(means);
     let stop = Stop::default();
     let mut worker = Worker::new(Arc::clone(&means), config, drain);
     let assembles = worker.config.assembles.then(|| worker.config.worker.clone());
     let late = async {
         match &assembles {
-            Some(name) => assemble(&means, name, &stop).await,
+            Some(name) => assemble(&means, name, lease, &stop).await,
             None => Ok(Late::default()),
         }
     };

@@ -31,7 +31,7 @@ pub(crate) struct WorkArgs {
 #[derive(Debug, Subcommand)]
 pub(crate) enum WorkCommand {
     /// Add archives to a campaign; again to add those that came since
-    Add(AddArgs),
+    Add(Box<AddArgs>),
     /// Scan archives: read headers, then pair images and publish
     Scan(WorkerArgs),
     /// Publish pairs whose header came late
@@ -40,6 +40,18 @@ pub(crate) enum WorkCommand {
     All(WorkerArgs),
     /// Say how many tasks stand where
     Status,
+    /// Remove the raw objects of a campaign whose books are closed
+    Purge(PurgeArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PurgeArgs {
+    /// The campaign
+    #[arg(long, value_name = "NAME", default_value = "default")]
+    pub(crate) campaign: CampaignName,
+    /// Only say how many there are
+    #[arg(long)]
+    pub(crate) dry_run: bool,
 }
 
 #[derive(Debug, Args)]
@@ -71,6 +83,10 @@ pub(crate) struct AddArgs {
     /// Reject a header with a value that DICOM cannot hold as it is, instead of a warning
     #[arg(long)]
     pub(crate) strict_values: bool,
+    /// Copy every half to an object of its own, and assemble from those: below the output, or elsewhere
+    #[arg(long, value_name = "DST", num_args = 0..=1)]
+    #[expect(clippy::option_option, reason = "the option may stand without a value")]
+    pub(crate) raw: Option<Option<Location>>,
 }
 
 #[derive(Debug, Args)]

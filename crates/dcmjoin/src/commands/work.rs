@@ -1,5 +1,6 @@
 //! `dcmjoin work`: one of many workers, and what they share.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,11 +8,12 @@ use anyhow::Context as _;
 use dcmjoin_ledger::tasks::{Depth, Stage};
 use dcmjoin_ledger::{FactLog, Patient, TaskStore};
 use dcmjoin_objects::{Location, Stores};
+use dcmjoin_pipeline::raw::RawPlace;
 use dcmjoin_pipeline::staged::{self, Drain, WorkConfig, Worked};
-use dcmjoin_pipeline::{Progress, RunConfig};
+use dcmjoin_pipeline::{Progress, Publish, RunConfig};
 use serde_json::{Value, json};
 
-use crate::cli::{AddArgs, Talk, WorkArgs, WorkCommand, WorkerArgs};
+use crate::cli::{AddArgs, PurgeArgs, Talk, WorkArgs, WorkCommand, WorkerArgs};
 use crate::commands::run::refuse_fail;
 use crate::commands::store::{self, Store};
 use crate::exit::Exit;
@@ -34,11 +36,12 @@ pub(crate) fn run(args: WorkArgs, talk: &Talk) -> anyhow::Result<Exit> {
         let store = Store::open(&tasks).await?;
         let facts = facts.as_deref();
         match command {
-            WorkCommand::Add(args) => add(&*store.tasks(), args, talk).await,
+            WorkCommand::Add(args) => add(&*store.tasks(), *args, talk).await,
             WorkCommand::Scan(args) => work(&store, facts, Part::Scan, &args, talk).await,
             WorkCommand::Assemble(args) => work(&store, facts, Part::Assemble, &args, talk).await,
             WorkCommand::All(args) => work(&store, facts, Part::All, &args, talk).await,
             WorkCommand::Status => status(&*store.tasks(), talk).await,
+            WorkCommand::Purge(args) => purge(&store, facts, &args, talk).await,
         }
     })
 }
@@ -49,7 +52,16 @@ async fn add(tasks: &dyn TaskStore, args: AddArgs, talk: &Talk) -> anyhow::Resul
     config.publish = args.form.publish();
     config.if_exists = args.if_exists.into();
     config.strict_values = args.strict_values;
+    if let Some(place) = args.raw {
+        let place = place.unwrap_or_else(|| config.output.clone());
+        let campaign = args.campaign.to_string();
+        config.raw = Some(RawPlace { place, campaign });
+    }
     refuse_fail(&config)?;
+    anyhow::ensure!(
+        config.raw.is_none() || config.publish == Publish::Instances,
+        "expected --publish instances with --raw: pairs are assembled one by one, in no archive's order"
+    );
     anyhow::ensure!(config.output != Location::Memory, "expected an output that workers share");
     let stores = Stores::default();
     let added = staged::add(&stores, tasks, &args.campaign, args.priority, &config).await?;
@@ -58,6 +70,37 @@ async fn add(tasks: &dyn TaskStore, args: AddArgs, talk: &Talk) -> anyhow::Resul
     } else if !talk.quiet {
         let added = text::count(added);
         text::data(&format!("campaign {}: {added} archives added\n", args.campaign))?;
+    }
+    Ok(Exit::Complete)
+}
+
+async fn purge(
+    store: &Store,
+    facts: Option<&str>,
+    args: &PurgeArgs,
+    talk: &Talk,
+) -> anyhow::Result<Exit> {
+    let facts = log_at(store, facts, dcmjoin_ledger::tasks::LEASE, &std::env::temp_dir()).await?;
+    let (stores, tasks, name) = (Stores::default(), store.tasks(), &args.campaign);
+    let removed = staged::purge(&stores, &*tasks, &*facts, name, args.dry_run).await?;
+    if talk.json {
+        let told = json!({
+            "schema": "dcmjoin.purged/1",
+            "campaign": name.as_str(),
+            "dry_run": args.dry_run,
+            "objects": removed.objects,
+            "bytes": removed.bytes,
+            "left": removed.left,
+        });
+        text::data(&format!("{}\n", serde_json::to_string_pretty(&told)?))?;
+    } else if !talk.quiet {
+        let (objects, size) = (text::count(removed.objects), text::size(removed.bytes));
+        let done = if args.dry_run { "to be removed" } else { "removed" };
+        text::data(&format!("campaign {name}: {objects} raw objects {done} ({size})\n"))?;
+        if removed.left > 0 {
+            let left = text::count(removed.left);
+            text::talk(&format!("{left} objects beside them are none of the campaign's"));
+        }
     }
     Ok(Exit::Complete)
 }
@@ -107,16 +150,24 @@ async fn fact_log(
     place: Option<&str>,
     args: &WorkerArgs,
 ) -> anyhow::Result<Option<Arc<dyn FactLog>>> {
-    let lease = Duration::from_secs(args.lease);
+    if args.no_facts {
+        return Ok(None);
+    }
+    let spill = args.resources.spill.clone().unwrap_or_else(std::env::temp_dir);
+    log_at(store, place, Duration::from_secs(args.lease), &spill).await.map(Some)
+}
+
+async fn log_at(
+    store: &Store,
+    place: Option<&str>,
+    lease: Duration,
+    spill: &Path,
+) -> anyhow::Result<Arc<dyn FactLog>> {
     let log = match place {
-        _ if args.no_facts => return Ok(None),
-        Some(place) => {
-            let spill = args.resources.spill.clone().unwrap_or_else(std::env::temp_dir);
-            store::facts(place, lease, &spill).await?
-        }
+        Some(place) => store::facts(place, lease, spill).await?,
         None => store.facts(lease),
     };
-    Ok(Some(Arc::new(Patient::new(log))))
+    Ok(Arc::new(Patient::new(log)))
 }
 
 async fn drain_on_signal(drain: Drain) {

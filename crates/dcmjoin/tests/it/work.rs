@@ -4,6 +4,7 @@ mod clickhouse;
 #[cfg(feature = "kafka")]
 mod kafka;
 mod postgres;
+mod raw;
 mod scene;
 
 use serde_json::Value;

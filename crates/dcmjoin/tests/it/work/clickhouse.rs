@@ -17,4 +17,9 @@ fn killed_workers_change_nothing() {
     // The same campaign's name, but other instances' facts would mix with its own.
     server.sql("TRUNCATE TABLE dcmjoin_fact").unwrap();
     two_of_three_assembling_are_killed(&sharing());
+    server.sql("TRUNCATE TABLE dcmjoin_fact").unwrap();
+    server.sql("TRUNCATE TABLE dcmjoin_done").unwrap();
+    let scene = sharing().raw(None);
+    synthetic(&scene.place);
+    super::raw::two_of_three_are_killed(&scene);
 }

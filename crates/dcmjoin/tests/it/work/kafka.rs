@@ -15,4 +15,7 @@ fn killed_workers_change_nothing() {
     synthetic(&scene.place);
     two_of_three_are_killed(&scene);
     two_of_three_assembling_are_killed(&sharing("assemble"));
+    let scene = sharing("raw").raw(None);
+    synthetic(&scene.place);
+    super::raw::two_of_three_are_killed(&scene);
 }

@@ -20,6 +20,8 @@ pub(crate) struct Scene {
     server: Option<SeaweedFs>,
     tasks: String,
     facts: Option<String>,
+    /// More of `work add`.
+    adding: Vec<String>,
 }
 
 impl Scene {
@@ -29,13 +31,20 @@ impl Scene {
 
     pub(crate) fn of(place: Place, server: Option<SeaweedFs>) -> Self {
         let tasks = place.text("tasks.db");
-        Self { place, server, tasks, facts: None }
+        Self { place, server, tasks, facts: None, adding: Vec::new() }
     }
 
     /// The same with tasks and facts elsewhere: a file or a URL.
     pub(crate) fn sharing(mut self, tasks: Option<&str>, facts: Option<&str>) -> Self {
         self.tasks = tasks.map_or(self.tasks, str::to_owned);
         self.facts = facts.map(str::to_owned);
+        self
+    }
+
+    /// The same with raw objects: below the output, or elsewhere.
+    pub(crate) fn raw(mut self, place: Option<&str>) -> Self {
+        self.adding.push("--raw".to_owned());
+        self.adding.extend(place.map(str::to_owned));
         self
     }
 
@@ -85,6 +94,7 @@ impl Scene {
 
     pub(crate) fn add(&self, sides: &[&str]) -> u64 {
         let mut command = self.with_tasks(&["work", "add", "--output", &self.output("out")]);
+        command.args(&self.adding);
         self.name(&mut command, sides);
         told(&command.output().unwrap())["added"].as_u64().unwrap()
     }
@@ -101,13 +111,40 @@ impl Scene {
     }
 
     pub(crate) fn whole_of(&self, sides: &[&str]) -> Value {
-        let mut command = self.command(&["run", "--output", &self.output("whole")]);
+        self.run(sides, "whole")
+    }
+
+    /// One run over sides, to an output.
+    pub(crate) fn run(&self, sides: &[&str], output: &str) -> Value {
+        let mut command = self.command(&["run", "--output", &self.output(output)]);
         self.name(&mut command, sides);
         told(&command.output().unwrap())
     }
 
     pub(crate) fn instances(&self, output: &str) -> Objects {
-        let all = match &self.server {
+        let mut all = self.objects(output);
+        all.retain(|key, _| !key.starts_with("_dcmjoin"));
+        all
+    }
+
+    /// How many instances an output has, while others write there.
+    pub(crate) fn count(&self, output: &str) -> usize {
+        match &self.server {
+            None => std::fs::read_dir(self.place.path(output)).map_or(0, |found| {
+                found
+                    .filter(|entry| entry.as_ref().is_ok_and(|entry| entry.path().is_file()))
+                    .count()
+            }),
+            Some(server) => {
+                let keys = server.admin().bucket("target").list(&format!("{output}/")).unwrap();
+                keys.iter().filter(|key| !key.contains("_dcmjoin")).count()
+            }
+        }
+    }
+
+    /// All that lies below an output.
+    pub(crate) fn objects(&self, output: &str) -> Objects {
+        match &self.server {
             None => files(&self.place.path(output), ""),
             Some(server) => {
                 let target = server.admin().bucket("target");
@@ -115,8 +152,7 @@ impl Scene {
                 let objects = target.objects(&prefix).unwrap().into_iter();
                 objects.map(|(key, body)| (key[prefix.len()..].to_owned(), body)).collect()
             }
-        };
-        all.into_iter().filter(|(key, _)| !key.starts_with("_dcmjoin")).collect()
+        }
     }
 
     pub(crate) fn status(&self, stage: &str) -> Value {
@@ -158,7 +194,7 @@ pub(crate) fn synthetic_with_late_headers(place: &Place) {
     }
 }
 
-fn synth(place: &Place, more: &[&str]) {
+pub(crate) fn synth(place: &Place, more: &[&str]) {
     let made = dcmjoin(&[&["synth", "--out", &place.text("")], &SIZE[..], more].concat());
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
 }
