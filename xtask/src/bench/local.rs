@@ -130,10 +130,39 @@ pub(crate) fn staged(bench: &Bench<'_>, book: &mut Book) -> Result<()> {
             let row = work(bench, &data, processors, &[])?;
             book.add("staged", variant, repeat, row);
         }
+        book.add("staged", "two-runs", repeat, two_runs(bench, &data)?);
         let row = work(bench, &data, &["0,1"], &["--raw"])?;
         book.add("staged", "raw", repeat, row);
     }
     bench.clear_outputs()
+}
+
+/// Does the whole job twice at the same time, on a processor each, with nothing in common but the machine:
+/// no two workers can be faster together.
+fn two_runs(bench: &Bench<'_>, data: &Path) -> Result<Value> {
+    let outs = [bench.fresh()?, bench.fresh()?];
+    let program = bench.dcmjoin();
+    let began = Instant::now();
+    let mut runs = Vec::new();
+    for (processor, out) in ["0", "1"].into_iter().zip(&outs) {
+        let mut command = on_processors(&program, processor);
+        command.arg("run").arg("--metadata").arg(data.join("metadata"));
+        command.arg("--images").arg(data.join("images")).arg("--output").arg(out);
+        command.arg("--spill").arg(bench.work()).stdout(Stdio::null()).stderr(Stdio::null());
+        runs.push(command.spawn().context("start a run")?);
+    }
+    for mut run in runs {
+        anyhow::ensure!(run.wait().context("wait for a run")?.success(), "a run failed");
+    }
+    let seconds = began.elapsed().as_secs_f64();
+    Ok(json!({"seconds": seconds, "instances": 2 * INSTANCES}))
+}
+
+/// Returns a program that is kept on some processors.
+fn on_processors(program: &Command, processors: &str) -> Command {
+    let mut command = Command::new("taskset");
+    command.args(["-c", processors]).arg(program.get_program()).args(program.get_args());
+    command
 }
 
 /// Does the job by one worker for each word of processors, from their start to the end of the last.
@@ -149,8 +178,7 @@ fn work(bench: &Bench<'_>, data: &Path, processors: &[&str], adding: &[&str]) ->
     let began = Instant::now();
     let mut workers = Vec::new();
     for processors in processors {
-        let mut command = Command::new("taskset");
-        command.args(["-c", processors]).arg(program.get_program()).args(program.get_args());
+        let mut command = on_processors(&program, processors);
         command.args(["work", "all", "--tasks"]).arg(&tasks).arg("--spill").arg(bench.work());
         command.arg("--report").arg(&report).stdout(Stdio::null());
         workers.push(command.spawn().context("start a worker")?);
@@ -177,11 +205,7 @@ fn join(
     let report = bench.work().join("report.json");
     let program = bench.dcmjoin();
     let mut command = match processors {
-        Some(processors) => {
-            let mut command = Command::new("taskset");
-            command.args(["-c", processors]).arg(program.get_program()).args(program.get_args());
-            command
-        }
+        Some(processors) => on_processors(&program, processors),
         None => program,
     };
     command.arg("run").arg("--metadata").arg(data.join("metadata"));

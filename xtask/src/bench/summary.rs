@@ -221,6 +221,13 @@ const TARGETS: &[Target] = &[
         met: |found| found.median >= 1.6,
     },
     Target {
+        what: "the floor of that: two runs that share nothing but the machine",
+        goal: "none",
+        unit: "x",
+        values: |book| book.ratios("staged", "two-runs", "worker-alone"),
+        met: |_| true,
+    },
+    Target {
         what: "one worker with raw objects, against `dcmjoin run`",
         goal: ">= 0.40",
         unit: "x",
