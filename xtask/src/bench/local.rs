@@ -130,6 +130,8 @@ pub(crate) fn staged(bench: &Bench<'_>, book: &mut Book) -> Result<()> {
             let row = work(bench, &data, processors, &[])?;
             book.add("staged", variant, repeat, row);
         }
+        let row = join(bench, &data, &bench.fresh()?, Some("0"), &[])?;
+        book.add("staged", "run-alone", repeat, row);
         book.add("staged", "two-runs", repeat, two_runs(bench, &data)?);
         let row = work(bench, &data, &["0,1"], &["--raw"])?;
         book.add("staged", "raw", repeat, row);
