@@ -182,7 +182,7 @@ mod tests {
         for place in [dir.path().join("a").display().to_string(), "memory://".to_owned()] {
             let root = Stores::default().open(&place.parse().unwrap()).unwrap();
             assert_eq!(root.remove_all(|_| true, false).await.unwrap(), Removed::default());
-            for number in 0..2_500 {
+            for number in 0..1_200 {
                 let key = format!("raw/{}/{number}", number % 7);
                 root.put(&key, vec!["12345".into()], PutMode::Create).await.unwrap();
             }
@@ -190,7 +190,7 @@ mod tests {
             root.put("beside", vec!["1".into()], PutMode::Create).await.unwrap();
             let below = root.below("raw").unwrap();
             let is_number = |key: &str| !key.ends_with("other");
-            let expected = Removed { objects: 2_500, bytes: 12_500, left: 1 };
+            let expected = Removed { objects: 1_200, bytes: 6_000, left: 1 };
             assert_eq!(below.remove_all(is_number, true).await.unwrap(), expected);
             assert_eq!(below.remove_all(is_number, false).await.unwrap(), expected);
             let again = Removed { left: 1, ..Removed::default() };
