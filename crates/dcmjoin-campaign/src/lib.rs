@@ -37,6 +37,7 @@ mod sign;
 pub mod spec;
 mod spending;
 pub mod sqlite;
+pub mod stages;
 pub mod trouble;
 mod verdict;
 

@@ -9,6 +9,7 @@ use super::{Orchestrator, PAGE, Rest, Running};
 use crate::error::Error;
 use crate::ledger::{Archive, Place, Select, WaveTally};
 use crate::scanner::Batch;
+use crate::stages::READ;
 
 /// Archives of one scan, which are in memory together.
 const SCAN_MAX: usize = 20_000;
@@ -220,7 +221,10 @@ impl Orchestrator {
         let read = archives.iter().zip(&results).filter(|(_, result)| **result == ScanResult::Done);
         let bytes = read.map(|((archive, _), _)| archive.bytes).sum();
         let ended = counts_from.unwrap_or_else(|| self.world.aws.now());
-        self.spec.measured(bytes, begun.secs_until(ended));
+        let secs = begun.secs_until(ended);
+        self.spec.measured(bytes, secs);
+        let [read_bytes, read_secs] = READ;
+        self.count(&[(read_bytes, bytes), (read_secs, secs)])?;
         let mut inputs = Vec::with_capacity(archives.len());
         for ((archive, ticket), result) in archives.into_iter().zip(results) {
             // Events may have come meanwhile.

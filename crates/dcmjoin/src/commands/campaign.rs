@@ -12,6 +12,7 @@ use dcmjoin_campaign::holder::this_process;
 use dcmjoin_campaign::ledger::{Ledger, Mode, Shelf, Standing};
 use dcmjoin_campaign::orchestrator::{Outcome, World};
 use dcmjoin_campaign::scanner::{LocalScanner, Scanner};
+use dcmjoin_campaign::stages::{Stage, stages};
 use dcmjoin_campaign::{Orchestrator, Spec, manifest, spec};
 use dcmjoin_objects::Location;
 use dcmjoin_pipeline::RunConfig;
@@ -224,21 +225,22 @@ fn start(
 
 fn status(ledger: &dyn Ledger, talk: &Talk) -> anyhow::Result<Exit> {
     let standing = ledger.standing()?;
+    let stages = stages(&standing, &ledger.spec()?);
     if talk.json {
-        text::data(&format!("{}\n", serde_json::to_string_pretty(&as_json(&standing))?))?;
+        text::data(&format!("{}\n", serde_json::to_string_pretty(&as_json(&standing, &stages))?))?;
     } else if !talk.quiet {
-        text::data(&in_words(&standing))?;
+        text::data(&in_words(&standing, &stages))?;
     }
     Ok(Exit::Complete)
 }
 
-fn as_json(standing: &Standing) -> Value {
+fn as_json(standing: &Standing, stages: &[Stage]) -> Value {
     let waves = standing.waves.iter().map(|wave| {
-        let states = wave.states.iter().map(|(state, tally)| {
+        let tallies = wave.states.iter().map(|(state, tally)| {
             (state.clone(), json!({"archives": tally.archives, "bytes": tally.bytes}))
         });
-        let states: serde_json::Map<String, Value> = states.collect();
-        json!({"wave": wave.wave, "half": wave.half.as_str(), "states": states})
+        let tallies: serde_json::Map<String, Value> = tallies.collect();
+        json!({"wave": wave.wave, "half": wave.half.as_str(), "states": tallies})
     });
     json!({
         "schema": "dcmjoin.campaign/1",
@@ -248,16 +250,18 @@ fn as_json(standing: &Standing) -> Value {
         "spent_usd": standing.spend.spent().dollars(),
         "left_usd": standing.spend.left().map(Usd::dollars),
         "spend": standing.spend.by_purpose(),
+        "stages": stages,
         "waves": waves.collect::<Vec<_>>(),
         "failures": standing.failures,
         "counts": standing.counts,
     })
 }
 
-fn in_words(standing: &Standing) -> String {
+fn in_words(standing: &Standing, stages: &[Stage]) -> String {
     let mut words = format!("campaign: {}", standing.mode.as_str());
     words.extend(standing.reason.iter().map(|reason| format!(" ({reason})")));
     words.push_str(&format!("\nspent: {}\n", standing.spend.spent()));
+    words.extend(stages.iter().filter(|stage| stage.archives > 0).map(stage_in_words));
     for wave in &standing.waves {
         words.push_str(&format!("wave {} ({}):", wave.wave, wave.half));
         for (state, tally) in &wave.states {
@@ -270,4 +274,17 @@ fn in_words(standing: &Standing) -> String {
         words.push_str(&format!("given up, {failure}: {}\n", text::count(*count)));
     }
     words
+}
+
+fn stage_in_words(stage: &Stage) -> String {
+    let (left, of) = (text::count(stage.archives), text::count(stage.of_archives));
+    let size = text::size(stage.bytes);
+    let pace = match (stage.bytes_per_sec, stage.is_measured) {
+        (None, _) => String::new(),
+        (Some(rate), true) => format!(", {}/s", text::size(rate)),
+        (Some(rate), false) => format!(", {}/s forecast", text::size(rate)),
+    };
+    #[expect(clippy::cast_precision_loss, reason = "a forecast for people")]
+    let time = text::duration(stage.seconds_left as f64);
+    format!("{}: {left} of {of} archives left ({size}{pace}), within {time}\n", stage.stage)
 }

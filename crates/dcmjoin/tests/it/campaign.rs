@@ -132,6 +132,8 @@ impl Bench {
             .unwrap();
         assert!(created.status.success(), "{}", talk(&created));
         let standing: Value = serde_json::from_slice(&created.stdout).unwrap();
+        assert_eq!(standing["stages"][0]["archives"], IMAGES + 1, "to be restored");
+        assert_eq!(standing["stages"][2]["of_archives"], IMAGES, "images");
         assert_eq!(standing["waves"][0]["states"]["planned"]["archives"], 1);
         assert_eq!(standing["waves"][1]["states"]["planned"]["archives"], IMAGES);
     }
