@@ -1,25 +1,16 @@
-//! Measures the fact log on the engine, beside a plain insert of the same rows by the engine itself.
+//! Measures the fact log on a server that is there.
 
-#![expect(clippy::cast_precision_loss, reason = "rates are rounded")]
+#![expect(clippy::cast_possible_truncation, reason = "counts are small")]
 
 #[path = "../../dcmjoin-ledger/examples/rate/mod.rs"]
 mod rate;
-
-use std::time::Instant;
 
 use dcmjoin_ledger_clickhouse::ClickHouse;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let server = dcmjoin_testkit::ClickHouse::start()?;
-    let url = server.url().replace("http://", "clickhouse://");
-    let log = ClickHouse::open(&url, None).await?;
-    let pairs = rate::pairs_asked();
-    rate::measure(&log, pairs).await?;
-    server.sql("CREATE TABLE plain AS dcmjoin_fact")?;
-    let began = Instant::now();
-    server.sql("INSERT INTO plain SELECT * FROM dcmjoin_fact")?;
-    let rate = 2.0 * pairs as f64 / began.elapsed().as_secs_f64();
-    println!("insert from select: {rate:.0} rows/s");
+    let asked = rate::Asked::read();
+    let log = ClickHouse::open(&asked.place, None).await?;
+    println!("{}", rate::measure(&log, &asked).await?);
     Ok(())
 }

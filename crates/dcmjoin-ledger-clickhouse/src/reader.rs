@@ -1,13 +1,13 @@
 //! A worker's partitions, by a rule that all readers know, and the pairs of a partition by one grouped
 //! read of it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use clickhouse::Row;
 use dcmjoin_ledger::Error;
-use dcmjoin_ledger::facts::{FACTS_MAX, Fact, FactReader, PARTITIONS, Pair, partition};
+use dcmjoin_ledger::facts::{FACTS_MAX, Fact, FactReader, PARTITIONS, Pair};
 use dcmjoin_model::Half;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
@@ -27,19 +27,25 @@ SELECT worker FROM dcmjoin_reader WHERE at > now64(3) - toIntervalMillisecond(?)
 GROUP BY worker HAVING NOT argMax(has_left, (at, has_left)) ORDER BY worker";
 const COUNTS: &str = "
 SELECT partition, count() FROM dcmjoin_fact WHERE partition IN ? GROUP BY partition";
-/// Of several facts of a half, the one with the smallest digest. Grouped in the order of the table: a
-/// group is out of memory when the next begins.
+/// Of several facts of a half, the one with the smallest digest. Grouped in the order of the table, from
+/// where the last read ended: a group is out of memory when the next begins.
 const PAIRS: &str = "
 SELECT campaign, fingerprint, uid,
     minIf(fields, half = 0) AS metadata, minIf(fields, half = 1) AS image
 FROM (
     SELECT *, (digest, CAST(archive, 'String'), offset, ifNull(version, ''), isNotNull(version), length,
         crc32c) AS fields
-    FROM dcmjoin_fact WHERE partition IN ?)
+    FROM dcmjoin_fact WHERE partition IN ? AND AFTER)
 WHERE (campaign, fingerprint, uid) NOT IN (
-    SELECT campaign, fingerprint, uid FROM dcmjoin_done WHERE partition IN ?)
+    SELECT campaign, fingerprint, uid FROM dcmjoin_done WHERE partition IN ? AND AFTER)
 GROUP BY partition, campaign, fingerprint, uid HAVING uniqExact(half) = 2
 ORDER BY partition, campaign, fingerprint, uid LIMIT ?";
+/// Written out, so that the server passes over what lies before by its index.
+const AFTER: &str = "
+(partition > ? OR (partition = ? AND (campaign > ? OR (campaign = ? AND
+    (fingerprint > ? OR (fingerprint = ? AND uid > ?))))))";
+/// Pairs of one read: they are kept until they are asked for.
+const PAIRS_A_READ: usize = 20_000;
 
 type Key = (String, u128, String);
 type HalfRow = (u128, String, u64, String, u8, u64, u32);
@@ -67,6 +73,14 @@ struct BeatRow<'a> {
     has_left: bool,
 }
 
+/// Partitions that are read from their starts to their ends, in several reads.
+struct Pass {
+    /// With as many facts as each had at the start.
+    partitions: Vec<(u16, u64)>,
+    /// Where the last read ended.
+    after: (u16, Key),
+}
+
 /// A worker's part.
 pub(crate) struct Reader {
     log: ClickHouse,
@@ -76,6 +90,10 @@ pub(crate) struct Reader {
     /// When nothing was found the last time.
     idle_since: Option<Instant>,
     given: BTreeMap<u16, BTreeSet<Key>>,
+    /// Read and not given.
+    ready: VecDeque<Pair>,
+    /// What is being read.
+    pass: Option<Pass>,
     /// How many facts a partition had when no more pairs were found in it.
     empty_at: BTreeMap<u16, u64>,
 }
@@ -89,6 +107,8 @@ impl Reader {
             heard: None,
             idle_since: None,
             given: BTreeMap::new(),
+            ready: VecDeque::new(),
+            pass: None,
             empty_at: BTreeMap::new(),
         }
     }
@@ -115,52 +135,77 @@ impl Reader {
         let held = &self.held;
         self.given.retain(|partition, _| held.contains(partition));
         self.empty_at.retain(|partition, _| held.contains(partition));
+        self.ready.retain(|pair| held.contains(&pair.partition()));
+        self.pass.take_if(|pass| pass.partitions.iter().any(|(at, _)| !held.contains(at)));
         Ok(())
     }
 
     async fn find(&mut self, max: usize) -> Result<Vec<Pair>, Error> {
         self.hold().await.map_err(|error| words(&error))?;
-        if self.held.is_empty() {
-            return Ok(Vec::new());
-        }
-        let counts = self.log.client.query(COUNTS).bind(&self.held);
-        let counts = counts.fetch_all::<(u16, u64)>().await.map_err(|error| words(&error))?;
-        let is_new = |(partition, count): &(u16, u64)| self.empty_at.get(partition) != Some(count);
-        let mut new: Vec<(u16, u64)> = counts.into_iter().filter(is_new).collect();
         let mut pairs = Vec::new();
-        while !new.is_empty() && pairs.len() < max {
-            let read = new.split_off(new.len() - together(&new));
-            let partitions: Vec<u16> = read.iter().map(|&(partition, _)| partition).collect();
-            if !self.take(&partitions, max, &mut pairs).await? {
-                self.empty_at.extend(read);
+        while pairs.len() < max {
+            let Some(pair) = self.ready.pop_front() else {
+                if self.read().await? {
+                    continue;
+                }
+                break;
+            };
+            if self.given.entry(pair.partition()).or_default().insert(key(&pair)) {
+                pairs.push(pair);
             }
         }
         Ok(pairs)
     }
 
-    /// Adds pairs of partitions up to `max`. Returns false where they have no more.
-    async fn take(
-        &mut self,
-        partitions: &[u16],
-        max: usize,
-        pairs: &mut Vec<Pair>,
-    ) -> Result<bool, Error> {
-        let given = partitions.iter().filter_map(|partition| self.given.get(partition));
-        let limit = max - pairs.len() + given.map(BTreeSet::len).sum::<usize>();
-        let query = self.log.client.query(PAIRS).bind(partitions).bind(partitions).bind(limit);
-        let query = query.with_setting("optimize_aggregation_in_order", "1");
+    /// Reads on, or anew where there are new facts. Returns false where nothing is new.
+    async fn read(&mut self) -> Result<bool, Error> {
+        if self.pass.is_none() {
+            self.pass = self.begin().await?;
+        }
+        let Some(pass) = &mut self.pass else { return Ok(false) };
+        let held: Vec<u16> = pass.partitions.iter().map(|&(partition, _)| partition).collect();
+        let (partition, (campaign, fingerprint, uid)) = &pass.after;
+        let mut query = self.log.client.query(&PAIRS.replace("AFTER", AFTER));
+        for _ in 0..2 {
+            query = query.bind(&held).bind(partition).bind(partition).bind(campaign).bind(campaign);
+            query = query.bind(fingerprint).bind(fingerprint).bind(uid);
+        }
+        let query = query.bind(PAIRS_A_READ).with_setting("optimize_aggregation_in_order", "1");
         let rows = query.fetch_all::<PairRow>().await.map_err(|error| words(&error))?;
-        let is_more = rows.len() == limit;
+        let is_more = rows.len() == PAIRS_A_READ;
         for row in rows {
-            let given = self.given.entry(partition(row.fingerprint)).or_default();
-            if pairs.len() < max
-                && given.insert((row.campaign.clone(), row.fingerprint, row.uid.clone()))
-            {
-                pairs.push(pair(row)?);
+            self.ready.push_back(pair(row)?);
+        }
+        match self.ready.back() {
+            Some(last) if is_more => pass.after = (last.partition(), key(last)),
+            _ => {
+                let passed = self.pass.take();
+                self.empty_at.extend(passed.into_iter().flat_map(|pass| pass.partitions));
             }
         }
-        Ok(is_more)
+        Ok(true)
     }
+
+    /// Returns what has new facts; not more at once than what the server groups easily.
+    async fn begin(&self) -> Result<Option<Pass>, Error> {
+        if self.held.is_empty() {
+            return Ok(None);
+        }
+        let counts = self.log.client.query(COUNTS).bind(&self.held);
+        let counts = counts.fetch_all::<(u16, u64)>().await.map_err(|error| words(&error))?;
+        let is_new = |(partition, count): &(u16, u64)| self.empty_at.get(partition) != Some(count);
+        let mut new: Vec<(u16, u64)> = counts.into_iter().filter(is_new).collect();
+        if new.is_empty() {
+            return Ok(None);
+        }
+        let partitions = new.split_off(new.len() - together(&new));
+        Ok(Some(Pass { partitions, after: (0, (String::new(), 0, String::new())) }))
+    }
+}
+
+fn key(pair: &Pair) -> Key {
+    let fact = &pair.metadata;
+    (pair.campaign.to_string(), fact.fingerprint, fact.uid.to_string())
 }
 
 /// Returns how many of the last partitions are read at once.
@@ -203,10 +248,8 @@ impl FactReader for Reader {
         };
         inserted.await.map_err(|error| words(&error))?;
         for pair in done {
-            let fact = &pair.metadata;
-            let key = (pair.campaign.to_string(), fact.fingerprint, fact.uid.to_string());
             if let Some(given) = self.given.get_mut(&pair.partition()) {
-                given.remove(&key);
+                given.remove(&key(pair));
             }
         }
         Ok(())
@@ -214,6 +257,8 @@ impl FactReader for Reader {
 
     async fn again(&mut self) -> Result<(), Error> {
         self.given.clear();
+        self.ready.clear();
+        self.pass = None;
         self.empty_at.clear();
         self.idle_since = None;
         Ok(())

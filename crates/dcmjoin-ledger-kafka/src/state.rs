@@ -18,6 +18,7 @@ PRAGMA journal_mode = MEMORY;
 PRAGMA synchronous = OFF;
 PRAGMA locking_mode = EXCLUSIVE;
 PRAGMA temp_store = MEMORY;
+PRAGMA cache_size = -65536;
 CREATE TABLE IF NOT EXISTS position (
     topic INTEGER, partition INTEGER, next INTEGER NOT NULL, PRIMARY KEY (topic, partition))
     WITHOUT ROWID;
@@ -94,12 +95,17 @@ impl State {
         }
         self.change(|change| {
             let mut positions = BTreeMap::new();
+            // In the order of the tables' keys, and those of one key as they came: each page is
+            // changed once.
+            let mut records: Vec<&Record> = records.iter().collect();
+            records.sort_by(|one, other| one.key.cmp(&other.key));
             for record in records {
                 match topic {
                     Topic::Halves => take_fact(change, record)?,
                     Topic::Pairs => take_pair(change, record)?,
                 }
-                positions.insert(record.partition, record.offset + 1);
+                let next = positions.entry(record.partition).or_insert(0);
+                *next = (record.offset + 1).max(*next);
             }
             for (partition, next) in positions {
                 change.prepare_cached(MOVE)?.execute(params![topic as i32, partition, next])?;

@@ -37,20 +37,20 @@ const TYPES: [Type; 10] = [
 
 /// The columns of a fact `f` with its archive `a` and version `v`, in the order in which [`fact`] reads
 /// them.
-pub(crate) const FACT: &str =
+const FACT: &str =
     "f.half, f.fingerprint, a.name, v.name, f.at, f.length, f.crc32c, f.digest, f.uid";
-pub(crate) const NAMES: &str =
-    "JOIN name a ON a.id = f.archive LEFT JOIN name v ON v.id = f.version";
+const NAMES: &str = "JOIN name a ON a.id = f.archive LEFT JOIN name v ON v.id = f.version";
 
 /// Pairs the halves of a batch with all that is there, unless they were paired before. Each half is
-/// looked up in the index once.
+/// looked up in the index by itself (`LATERAL` with `LIMIT`): a table that grows has no counts yet, by
+/// which the server would choose to read all of it for each batch.
 const PAIR: &str = "
 WITH came AS (
     SELECT * FROM unnest($2::uuid[], $3::int2[], $4::text[]) AS came (fingerprint, half, uid)
 ), whole AS (
-    SELECT DISTINCT came.fingerprint, came.uid FROM came JOIN fact
-    ON fact.campaign = $1 AND fact.fingerprint = came.fingerprint AND fact.half = 1 - came.half
-    AND fact.uid = came.uid
+    SELECT DISTINCT came.fingerprint, came.uid FROM came CROSS JOIN LATERAL (
+        SELECT FROM fact WHERE fact.campaign = $1 AND fact.fingerprint = came.fingerprint
+        AND fact.half = 1 - came.half AND fact.uid = came.uid LIMIT 1) other
 ), new AS (
     INSERT INTO pair SELECT $1, fingerprint, uid FROM whole ORDER BY fingerprint, uid
     ON CONFLICT DO NOTHING RETURNING fingerprint, uid

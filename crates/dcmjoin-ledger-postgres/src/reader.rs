@@ -1,6 +1,7 @@
 //! A worker's partitions: leased, at most its share of them.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use dcmjoin_ledger::Error;
@@ -8,7 +9,7 @@ use dcmjoin_ledger::facts::{FACTS_MAX, Fact, FactReader, PARTITIONS, Pair};
 use dcmjoin_model::Half;
 use tokio_postgres::{Client, Transaction};
 
-use crate::facts::{FACT, NAMES, fact};
+use crate::facts::fact;
 use crate::session::{Postgres, failed, words};
 use crate::values::{limit, seconds};
 
@@ -43,10 +44,26 @@ SELECT 1 FROM holder JOIN unnest($1::int2[], $2::int8[]) held (partition, token)
 ON holder.partition = held.partition AND holder.token = held.token
 WHERE holder.worker = $3 FOR SHARE OF holder";
 const DONE: &str = "DELETE FROM queue WHERE receipt = ANY ($1)";
+/// One partition after the other, each in the order of its index, until there are enough.
 const FIND: &str = "
-SELECT receipt FROM queue WHERE partition = ANY ($1)
-AND NOT EXISTS (SELECT 1 FROM unnest($2::int8[]) given WHERE given = receipt)
-ORDER BY receipt LIMIT $3";
+SELECT found.receipt FROM unnest($1::int2[]) held (partition) CROSS JOIN LATERAL (
+    SELECT receipt FROM queue WHERE queue.partition = held.partition
+    AND NOT EXISTS (SELECT 1 FROM unnest($2::int8[]) given WHERE given = receipt)
+    ORDER BY receipt LIMIT $3) found
+LIMIT $3";
+/// Facts are looked up pair by pair, and names fact by fact: `OFFSET 0` keeps the server from reading
+/// all of a table whose counts it does not know yet.
+const PAIRS: &str = "
+SELECT q.receipt, (SELECT name FROM name WHERE id = q.campaign), f.*
+FROM queue q CROSS JOIN LATERAL (
+    SELECT half, fingerprint, (SELECT name FROM name WHERE id = archive) AS archive_name,
+        (SELECT name FROM name WHERE id = version), at, length, crc32c, digest, uid
+    FROM fact WHERE campaign = q.campaign AND fingerprint = q.fingerprint AND uid = q.uid
+    OFFSET 0) f
+WHERE q.receipt = ANY ($1)
+ORDER BY q.receipt, f.half, f.digest, f.archive_name COLLATE \"C\", f.at";
+/// While there are pairs, partitions are kept and parted no more often than this.
+const HOLD_EVERY: Duration = Duration::from_secs(1);
 
 type Held = BTreeMap<i16, i64>;
 
@@ -56,32 +73,60 @@ pub(crate) struct Reader {
     worker: String,
     /// Its partitions, each with the token of its lease.
     held: Held,
+    /// When it last held them.
+    held_at: Option<Instant>,
     given: HashSet<i64>,
 }
 
 impl Reader {
     pub(crate) fn new(log: Postgres, worker: &str) -> Self {
-        Self { log, worker: worker.to_owned(), held: Held::new(), given: HashSet::new() }
+        let (worker, held) = (worker.to_owned(), Held::new());
+        Self { log, worker, held, held_at: None, given: HashSet::new() }
+    }
+
+    fn holds(&self) -> bool {
+        self.held_at.is_some_and(|at| at.elapsed() < HOLD_EVERY.min(self.log.lease / 4))
+    }
+
+    async fn hold(&mut self, client: &mut Client) -> Result<(), Error> {
+        let (lease, now) = (seconds(self.log.lease), Instant::now());
+        let held = hold(client, &self.worker, lease, &self.held).await;
+        self.held = held.map_err(|error| words(&error))?;
+        self.held_at = Some(now);
+        Ok(())
+    }
+
+    /// Returns pairs of the partitions that it holds.
+    async fn find(&mut self, client: &Client, max: usize) -> Result<Vec<Pair>, Error> {
+        let given: Vec<i64> = self.given.iter().copied().collect();
+        let partitions: Vec<i16> = self.held.keys().copied().collect();
+        let max = limit(max, FACTS_MAX);
+        let found = client.query(FIND, &[&partitions, &given, &max]).await;
+        let found = found.map_err(|error| words(&error))?;
+        if found.is_empty() {
+            return Ok(Vec::new());
+        }
+        let receipts: Vec<i64> = found.iter().map(|row| row.get(0)).collect();
+        let pairs = pairs(client, &receipts).await?;
+        self.given.extend(receipts);
+        Ok(pairs)
     }
 }
 
 #[async_trait]
 impl FactReader for Reader {
     async fn look(&mut self, max: usize) -> Result<Vec<Pair>, Error> {
-        let mut link = self.log.link().await?;
-        let lease = seconds(self.log.lease);
-        let held = hold(&mut link.client, &self.worker, lease, &self.held).await;
-        self.held = held.map_err(|error| words(&error))?;
-        let given: Vec<i64> = self.given.iter().copied().collect();
-        let partitions: Vec<i16> = self.held.keys().copied().collect();
-        let max = limit(max, FACTS_MAX);
-        let found = link.client.query(FIND, &[&partitions, &given, &max]).await;
-        let found = found.map_err(|error| words(&error))?;
-        let receipts: Vec<i64> = found.iter().map(|row| row.get(0)).collect();
-        let pairs =
-            if receipts.is_empty() { Vec::new() } else { pairs(&link.client, &receipts).await? };
+        let log = self.log.clone();
+        let mut link = log.link().await?;
+        let mut pairs = match self.holds() {
+            true => self.find(&link.client, max).await?,
+            false => Vec::new(),
+        };
+        if pairs.is_empty() {
+            self.hold(&mut link.client).await?;
+            pairs = self.find(&link.client, max).await?;
+        }
         link.give_back();
-        self.given.extend(receipts);
         Ok(pairs)
     }
 
@@ -106,6 +151,7 @@ impl FactReader for Reader {
         let is_done = done.await.map_err(|error: tokio_postgres::Error| words(&error))?;
         link.give_back();
         if !is_done {
+            self.held_at = None;
             return Err(Error::Fenced);
         }
         for receipt in receipts {
@@ -180,13 +226,7 @@ fn lists(held: &Held) -> (Vec<i16>, Vec<i64>) {
 
 /// Returns pairs by their receipts; of several facts of a half, the one with the smallest digest.
 async fn pairs(client: &Client, receipts: &[i64]) -> Result<Vec<Pair>, Error> {
-    let sql = format!(
-        "SELECT q.receipt, c.name, {FACT} FROM queue q JOIN name c ON c.id = q.campaign
-         JOIN fact f ON f.campaign = q.campaign AND f.fingerprint = q.fingerprint AND f.uid = q.uid
-         {NAMES} WHERE q.receipt = ANY ($1)
-         ORDER BY q.receipt, f.half, f.digest, a.name COLLATE \"C\", f.at"
-    );
-    let rows = client.query(&sql, &[&receipts]).await.map_err(|error| words(&error))?;
+    let rows = client.query(PAIRS, &[&receipts]).await.map_err(|error| words(&error))?;
     let mut pairs = Vec::with_capacity(receipts.len());
     for of_one in rows.chunk_by(|one, next| one.get::<_, i64>(0) == next.get::<_, i64>(0)) {
         let facts = of_one.iter().map(|row| fact(row, 2)).collect::<Result<Vec<_>, _>>()?;

@@ -7,7 +7,7 @@ use tokio_postgres::Client;
 use crate::session::words;
 
 /// The form of the tables.
-const FORM: i32 = 1;
+const FORM: i32 = 2;
 /// Where the tables are looked for.
 pub(crate) const USE: &str = "SET search_path TO dcmjoin_ledger, pg_temp";
 /// Tables that facts are spread over, each a range of fingerprints: small indexes, and as many
@@ -30,6 +30,7 @@ CREATE TABLE task (
     permanent bool, first timestamptz, last timestamptz,
     UNIQUE (campaign, stage, url)) WITH (fillfactor = 70);
 CREATE INDEX task_open ON task (campaign, stage, id) WHERE state IN ('waiting', 'claimed');
+CREATE INDEX task_waiting ON task (campaign, stage, due, id) WHERE state = 'waiting';
 CREATE INDEX task_claimed ON task (due) WHERE state = 'claimed';
 CREATE INDEX task_dead ON task (id) WHERE state = 'dead';
 CREATE TABLE name (id int4 GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name text NOT NULL UNIQUE);
@@ -50,6 +51,12 @@ CREATE TABLE holder (
 CREATE TABLE reader (worker text PRIMARY KEY, until timestamptz NOT NULL);
 ";
 
+/// Makes tables of form 1 to those of form 2.
+const TO_2: &str = "
+CREATE INDEX task_waiting ON task (campaign, stage, due, id) WHERE state = 'waiting';
+UPDATE form SET form = 2;
+";
+
 /// Makes the tables where there are none.
 pub(crate) async fn make(client: &mut Client) -> Result<(), Error> {
     let change = client.transaction().await.map_err(|error| words(&error))?;
@@ -57,7 +64,12 @@ pub(crate) async fn make(client: &mut Client) -> Result<(), Error> {
         change.batch_execute(LOCK).await?;
         let there = change.query_one("SELECT to_regclass('dcmjoin_ledger.form') IS NOT NULL", &[]);
         if there.await?.get(0) {
-            return change.query_one("SELECT form FROM form", &[]).await?.try_get(0);
+            let form = change.query_one("SELECT form FROM form", &[]).await?.try_get(0)?;
+            if form != 1 {
+                return Ok(form);
+            }
+            change.batch_execute(TO_2).await?;
+            return Ok(FORM);
         }
         change.batch_execute("CREATE SCHEMA IF NOT EXISTS dcmjoin_ledger").await?;
         change.batch_execute(TABLES_SQL).await?;

@@ -24,6 +24,8 @@ const TRY_AFTER: Duration = Duration::from_millis(250);
 const CONNECT_MAX: Duration = Duration::from_secs(10);
 /// The server ends a statement that takes longer: the longest is the count of a large campaign.
 const STATEMENT_MAX: &str = "SET statement_timeout = '10min'";
+/// All statements here are many small look-ups: compiling one takes longer than carrying it out.
+const COMPILE: &str = "SET jit = off";
 
 /// Tasks and facts in a database.
 #[derive(Clone)]
@@ -140,6 +142,7 @@ impl Connections {
         // Who asks next sees that it is closed.
         tokio::spawn(async move { drop(connection.await) });
         client.batch_execute(STATEMENT_MAX).await?;
+        client.batch_execute(COMPILE).await?;
         client.batch_execute(schema::USE).await?;
         Ok(client)
     }

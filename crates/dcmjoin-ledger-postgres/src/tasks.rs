@@ -28,11 +28,12 @@ const NEW_EPOCH: &str = "UPDATE campaign SET epoch = epoch + 1 WHERE id = $1";
 const REOPEN_CLOSE: &str = "
 UPDATE task SET state = 'waiting', due = '-infinity', attempts = 0
 WHERE campaign = $1 AND stage = $2 AND state = 'done'";
-/// Tasks whose workers fell silent too often.
+/// Tasks whose workers fell silent too often. The time is the statement's, here and below: by a clock
+/// that moves within it no index can be read.
 const BURY: &str = "
 UPDATE task SET state = 'dead', failure = $2, detail = $3, permanent = false, worker = NULL
 WHERE id IN (
-    SELECT id FROM task WHERE state = 'claimed' AND due <= clock_timestamp() AND attempts >= $1
+    SELECT id FROM task WHERE state = 'claimed' AND due <= statement_timestamp() AND attempts >= $1
     ORDER BY id FOR UPDATE SKIP LOCKED)";
 /// Each campaign with the earliest stage that has an open task: no later one may be claimed.
 const OPEN: &str = "
@@ -40,14 +41,27 @@ SELECT campaign.id, name, epoch, open.stage FROM campaign CROSS JOIN LATERAL (
     SELECT stage FROM task WHERE campaign = campaign.id AND state IN ('waiting', 'claimed')
     ORDER BY stage LIMIT 1) open
 WHERE $1::text IS NULL OR name = $1 ORDER BY priority DESC, campaign.id";
-const TAKE: &str = "
-UPDATE task SET state = 'claimed', token = token + 1, attempts = attempts + 1, worker = $3,
-    due = clock_timestamp() + make_interval(secs => $4),
-    first = coalesce(first, clock_timestamp())
-FROM (
-    SELECT id FROM task WHERE campaign = $1 AND stage = $2 AND state IN ('waiting', 'claimed')
-    AND due <= clock_timestamp() AND attempts < $6 ORDER BY id LIMIT $5 FOR UPDATE SKIP LOCKED) free
-WHERE task.id = free.id RETURNING task.id, token, url, bytes, attempts";
+/// First those whose worker fell silent: they were added before those that wait; then those that wait,
+/// the ones that failed before after the others. Two statements, each
+/// by an index of its own, so that those that others have are not looked at (`+ 0`: not by that of all
+/// open ones), and `ARRAY`, so that the table is not read through while nobody has counted it.
+const TAKE: [&str; 2] = [
+    "UPDATE task SET token = token + 1, attempts = attempts + 1, worker = $3,
+        due = clock_timestamp() + make_interval(secs => $4)
+    WHERE id = ANY (ARRAY (
+        SELECT id FROM task WHERE state = 'claimed' AND due <= statement_timestamp()
+        AND campaign + 0 = $1::int8 AND stage + 0 = $2::int2 AND attempts < $6
+        ORDER BY due, id LIMIT $5 FOR UPDATE SKIP LOCKED))
+    RETURNING id, token, url, bytes, attempts",
+    "UPDATE task SET state = 'claimed', token = token + 1, attempts = attempts + 1, worker = $3,
+        due = clock_timestamp() + make_interval(secs => $4),
+        first = coalesce(first, clock_timestamp())
+    WHERE id = ANY (ARRAY (
+        SELECT id FROM task WHERE campaign = $1 AND stage = $2 AND state = 'waiting'
+        AND due <= statement_timestamp() AND attempts < $6
+        ORDER BY due, id LIMIT $5 FOR UPDATE SKIP LOCKED))
+    RETURNING id, token, url, bytes, attempts",
+];
 const BEAT: &str = "
 UPDATE task SET due = clock_timestamp() + make_interval(secs => $3)
 WHERE state = 'claimed' AND id IN (
@@ -140,17 +154,11 @@ impl TaskStore for Postgres {
     }
 
     async fn claim(&self, wanted: &Wanted<'_>) -> Result<Vec<Claim>, Error> {
-        let max = wanted.max.min(BATCH_MAX);
         change!(self, |change| {
-            bury(&change).await.map_err(|error| words(&error))?;
-            let only = wanted.campaign.map(CampaignName::as_str);
-            let open = change.query(OPEN, &[&only]).await.map_err(|error| words(&error))?;
-            let mut claims = Vec::new();
-            for row in &open {
-                let Some(stage) = Stage::of_rank(i64::from(row.get::<_, i16>(3))) else { continue };
-                if claims.len() < max && wanted.stages.contains(&stage) {
-                    claims.extend(take(&change, row, stage, wanted, max - claims.len()).await?);
-                }
+            let mut claims = claim(&change, wanted).await?;
+            // Those that nobody comes back for can keep the next stage closed.
+            if claims.is_empty() && bury(&change).await.map_err(|error| words(&error))? > 0 {
+                claims = claim(&change, wanted).await?;
             }
             claims
         })
@@ -278,40 +286,60 @@ async fn reopen(change: &Transaction<'_>, changed: &[(i64, i16)]) -> Result<(), 
     Ok(())
 }
 
-async fn bury(change: &Transaction<'_>) -> Result<(), Refusal> {
+async fn bury(change: &Transaction<'_>) -> Result<u64, Refusal> {
     let Failure { code, detail, .. } = lease_expired();
-    change.execute(BURY, &[&attempts_max(), &code, &detail]).await?;
-    Ok(())
+    change.execute(BURY, &[&attempts_max(), &code, &detail]).await
 }
 
+async fn claim(change: &Transaction<'_>, wanted: &Wanted<'_>) -> Result<Vec<Claim>, Error> {
+    let max = wanted.max.min(BATCH_MAX);
+    let only = wanted.campaign.map(CampaignName::as_str);
+    let open = change.query(OPEN, &[&only]).await.map_err(|error| words(&error))?;
+    let mut claims = Vec::new();
+    for row in &open {
+        let Some(stage) = Stage::of_rank(i64::from(row.get::<_, i16>(3))) else { continue };
+        if claims.len() < max && wanted.stages.contains(&stage) {
+            take(change, row, stage, wanted, max, &mut claims).await?;
+        }
+    }
+    Ok(claims)
+}
+
+/// Adds tasks of an open campaign's stage, up to `max`.
 async fn take(
     change: &Transaction<'_>,
     open: &Row,
     stage: Stage,
     wanted: &Wanted<'_>,
     max: usize,
-) -> Result<Vec<Claim>, Error> {
+    claims: &mut Vec<Claim>,
+) -> Result<(), Error> {
     let (campaign, name, epoch): (i64, &str, i64) = (open.get(0), open.get(1), open.get(2));
     let campaign_name: CampaignName = name.parse()?;
-    let (lease, max) = (seconds(wanted.lease), limit(max, BATCH_MAX));
-    let worker = &wanted.worker;
-    let rows = change
-        .query(TAKE, &[&campaign, &stage.rank(), worker, &lease, &max, &attempts_max()])
-        .await
-        .map_err(|error| words(&error))?;
-    let claim = |row: &Row| Claim {
-        id: row.get(0),
-        token: row.get(1),
-        campaign: campaign_name.clone(),
-        stage,
-        url: row.get(2),
-        bytes: unsigned(row.get(3)),
-        attempt: row.get::<_, i32>(4).unsigned_abs(),
-        epoch,
-    };
-    let mut claims: Vec<Claim> = rows.iter().map(claim).collect();
-    claims.sort_unstable_by_key(|claim| claim.id);
-    Ok(claims)
+    let (lease, worker) = (seconds(wanted.lease), &wanted.worker);
+    for take in TAKE {
+        let left = limit(max - claims.len(), BATCH_MAX);
+        if left == 0 {
+            break;
+        }
+        let rows = change
+            .query(take, &[&campaign, &stage.rank(), worker, &lease, &left, &attempts_max()])
+            .await
+            .map_err(|error| words(&error))?;
+        let first = claims.len();
+        claims.extend(rows.iter().map(|row| Claim {
+            id: row.get(0),
+            token: row.get(1),
+            campaign: campaign_name.clone(),
+            stage,
+            url: row.get(2),
+            bytes: unsigned(row.get(3)),
+            attempt: row.get::<_, i32>(4).unsigned_abs(),
+            epoch,
+        }));
+        claims[first..].sort_unstable_by_key(|claim| claim.id);
+    }
+    Ok(())
 }
 
 fn attempts_max() -> i32 {

@@ -240,7 +240,8 @@ pub trait TaskStore: Send + Sync {
     async fn add(&self, campaign: &CampaignName, tasks: &[NewTask]) -> Result<u64, Error>;
 
     /// Gives tasks to a worker: those of the greatest priority first, of equal ones those of the
-    /// campaign that was made first, then by stage, then in the order in which they were added. Tasks whose lease ran out are given anew, or are dead after
+    /// campaign that was made first, then by stage, then in the order in which they were added; those that
+    /// failed before may come last. Tasks whose lease ran out are given anew, or are dead after
     /// [`ATTEMPTS_MAX`] attempts (`lease_expired`). Never waits: where nothing is to be had now, the answer is
     /// empty.
     ///

@@ -33,12 +33,20 @@ pub(crate) struct Bench<'a> {
 }
 
 impl<'a> Bench<'a> {
-    /// Builds the programs.
+    /// Makes the folder for data and outputs.
     pub(crate) fn prepare(
         context: &'a Context,
         options: &'a Options,
         work: Option<PathBuf>,
     ) -> Result<Self> {
+        let work = work.unwrap_or_else(|| context.target.join("bench"));
+        fs::create_dir_all(&work).context("make the folder of data sets")?;
+        Ok(Self { context, options, work })
+    }
+
+    /// Builds the programs that most benches need.
+    pub(crate) fn build(&self) -> Result<()> {
+        let context = self.context;
         let build = ["build", "--profile", PROFILE, "--package"];
         check(&mut context.cargo(&[&build[..], &["dcmjoin"]].concat()))?;
         let example = ["dcmjoin-index", "--example", "pairing_bench"];
@@ -46,9 +54,7 @@ impl<'a> Bench<'a> {
         let manifest = context.root.join("benches/peers/Cargo.toml");
         let mut peers = context.cargo(&["build", "--profile", PROFILE, "--manifest-path"]);
         check(peers.arg(manifest).env("CARGO_TARGET_DIR", context.target.join("peers")))?;
-        let work = work.unwrap_or_else(|| context.target.join("bench"));
-        fs::create_dir_all(&work).context("make the folder of data sets")?;
-        Ok(Self { context, options, work })
+        Ok(())
     }
 
     pub(crate) fn work(&self) -> &Path {

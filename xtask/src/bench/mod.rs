@@ -8,6 +8,8 @@
 #![allow(clippy::cast_precision_loss)]
 
 mod data;
+mod facts;
+mod limits;
 mod local;
 mod machine;
 mod measure;
@@ -46,6 +48,8 @@ const ENTRIES: &[Entry] = &[
     Entry { name: "memory", about: "a whole run's peak memory", run: local::memory },
     Entry { name: "s3", about: "S3 to S3, against rclone", run: store::s3 },
     Entry { name: "requests", about: "GETs against bytes read", run: store::requests },
+    Entry { name: "facts", about: "fact logs against their servers", run: facts::facts },
+    Entry { name: "facts-memory", about: "a worker's memory, by facts", run: facts::memory },
 ];
 
 /// What the command line says.
@@ -101,12 +105,16 @@ pub(crate) fn run(context: &Context, args: &[String]) -> Result<ExitCode> {
         None => context.root.join("docs/benchmarks").join(machine::folder_name()?),
     };
     let bench = Bench::prepare(context, &options, options.work.clone())?;
+    let is_chosen = |entry: &&Entry| {
+        options.names.is_empty() || options.names.iter().any(|name| name == entry.name)
+    };
+    // Those of the fact logs build what they need by themselves.
+    if ENTRIES.iter().filter(is_chosen).any(|entry| !entry.name.starts_with("facts")) {
+        bench.build()?;
+    }
     let mut book = Book::open(&out)?;
     let mut failed = false;
-    for entry in ENTRIES {
-        if !options.names.is_empty() && !options.names.iter().any(|name| name == entry.name) {
-            continue;
-        }
+    for entry in ENTRIES.iter().filter(is_chosen) {
         println!("\n=== {}: {}", entry.name, entry.about);
         // One size that is asked for stands beside the others.
         let size = options.pairs.filter(|_| entry.name == "pairing");

@@ -96,9 +96,12 @@ impl Book {
         self.of(bench, variant).filter_map(|row| row[field].as_f64()).collect()
     }
 
-    /// Returns `a`'s instances a second over `b`'s, one ratio a repeat that both have.
+    /// Returns `a`'s instances (or facts) a second over `b`'s, one ratio a repeat that both have.
     pub(crate) fn ratios(&self, bench: &str, a: &str, b: &str) -> Vec<f64> {
-        let rate = |row: &Value| Some(row["instances"].as_f64()? / row["seconds"].as_f64()?);
+        let rate = |row: &Value| {
+            let count = row["instances"].as_f64().or_else(|| row["facts"].as_f64());
+            Some(count? / row["seconds"].as_f64()?)
+        };
         let pairs = self.of(bench, a).filter_map(|row| {
             let other = self.of(bench, b).find(|other| other["repeat"] == row["repeat"])?;
             Some(rate(row)? / rate(other)?)

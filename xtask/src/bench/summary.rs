@@ -241,7 +241,108 @@ const TARGETS: &[Target] = &[
         values: |book| book.ratios("scaling", "2", "1"),
         met: |_| true,
     },
+    Target {
+        what: "facts/s into the embedded log, against SQLite's own batch inserts",
+        goal: ">= 0.50",
+        unit: "x",
+        values: |book| book.ratios("facts", "embedded-in", "embedded-in-limit"),
+        met: |found| found.median >= 0.5,
+    },
+    Target {
+        what: "facts/s out of the embedded log as pairs that are done, against reading all rows",
+        goal: ">= 0.50",
+        unit: "x",
+        values: |book| book.ratios("facts", "embedded-out", "embedded-out-limit"),
+        met: |found| found.median >= 0.5,
+    },
+    Target {
+        what: "facts/s into the postgres log, against `COPY` by psql",
+        goal: ">= 0.50",
+        unit: "x",
+        values: |book| book.ratios("facts", "postgres-in", "postgres-in-limit"),
+        met: |found| found.median >= 0.5,
+    },
+    Target {
+        what: "facts/s out of the postgres log as pairs that are done, against `COPY` to a file",
+        goal: ">= 0.50",
+        unit: "x",
+        values: |book| book.ratios("facts", "postgres-out", "postgres-out-limit"),
+        met: |found| found.median >= 0.5,
+    },
+    Target {
+        what: "facts/s into the kafka log, against its producer tool",
+        goal: ">= 0.50",
+        unit: "x",
+        values: |book| book.ratios("facts", "kafka-in", "kafka-in-limit"),
+        met: |found| found.median >= 0.5,
+    },
+    Target {
+        what: "facts/s out of the kafka log as pairs that are done, against its consumer tool",
+        goal: ">= 0.50",
+        unit: "x",
+        values: |book| book.ratios("facts", "kafka-out", "kafka-out-limit"),
+        met: |found| found.median >= 0.5,
+    },
+    Target {
+        what: "facts/s into the clickhouse log, against one insert",
+        goal: ">= 0.50",
+        unit: "x",
+        values: |book| book.ratios("facts", "clickhouse-in", "clickhouse-in-limit"),
+        met: |found| found.median >= 0.5,
+    },
+    Target {
+        what: "facts/s out of the clickhouse log as pairs that are done, against one read of all rows",
+        goal: ">= 0.50",
+        unit: "x",
+        values: |book| book.ratios("facts", "clickhouse-out", "clickhouse-out-limit"),
+        met: |found| found.median >= 0.5,
+    },
+    Target {
+        what: "tasks claimed a second in PostgreSQL, 4 at once by each of 8 workers",
+        goal: ">= 5000",
+        unit: "/s",
+        values: |book| per_second(book, "postgres-claims"),
+        met: |found| found.median >= 5000.0,
+    },
+    Target {
+        what: "single changes a second in PostgreSQL by pgbench, 8 clients",
+        goal: "none",
+        unit: "/s",
+        values: |book| book.values("facts", "postgres-claims-limit", "changes_per_second"),
+        met: |_| true,
+    },
+    Target {
+        what: "tasks claimed a second in SQLite, as many at once",
+        goal: "none",
+        unit: "/s",
+        values: |book| per_second(book, "embedded-claims"),
+        met: |_| true,
+    },
+    Target {
+        what: "a worker's peak memory with 10 M facts over that with 1 M, all logs",
+        goal: "<= 1.25",
+        unit: "x",
+        values: |book| memory_growth(book),
+        met: |found| found.max <= 1.25,
+    },
 ];
+
+fn per_second(book: &Book, variant: &str) -> Vec<f64> {
+    let rows = book.of("facts", variant);
+    rows.filter_map(|row| Some(row["tasks"].as_f64()? / row["seconds"].as_f64()?)).collect()
+}
+
+/// Of each log, and of each way.
+fn memory_growth(book: &Book) -> Vec<f64> {
+    let mut growth = Vec::new();
+    for log in ["embedded", "postgres", "kafka", "clickhouse"] {
+        for field in ["in_rss_bytes", "out_rss_bytes"] {
+            let of = |facts| book.values("facts-memory", &format!("{log}-{facts}"), field);
+            growth.extend(of(10_000_000).iter().zip(of(1_000_000)).map(|(more, few)| more / few));
+        }
+    }
+    growth
+}
 
 fn largest(book: &Book, field: &str) -> Vec<f64> {
     let size = book.sizes("pairing").last().copied();

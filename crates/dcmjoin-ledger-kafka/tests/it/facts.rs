@@ -3,12 +3,17 @@
 use std::time::Duration;
 
 use dcmjoin_ledger_kafka::Kafka;
+use tokio::sync::Mutex;
 
 /// So short that a test can wait for it, and longer than a busy machine is silent.
 const LEASE: Duration = Duration::from_secs(10);
 
+/// Brokers are heavy: those of one test at a time.
+static BROKERS: Mutex<()> = Mutex::const_new(());
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn it_does_what_every_fact_log_does() {
+    let _alone = BROKERS.lock().await;
     let server = dcmjoin_testkit::Kafka::start().unwrap();
     let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let brokers = server.bootstrap();
@@ -21,4 +26,25 @@ async fn it_does_what_every_fact_log_does() {
         silence: Some(LEASE + Duration::from_secs(5)),
     };
     crate::fact_suite::check(&subject).await;
+}
+
+/// Three brokers, each record on all of them, acknowledged by two; one is killed for good.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_loss_of_a_broker_loses_nothing() {
+    let _alone = BROKERS.lock().await;
+    let server = dcmjoin_testkit::Kafka::start_three().unwrap();
+    let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let brokers = server.bootstrap();
+    let log = Kafka::open(&brokers, "facts", one.path()).await.unwrap().with_lease(LEASE);
+    let other = Kafka::open(&brokers, "facts", two.path()).await.unwrap().with_lease(LEASE);
+    let silence = LEASE + Duration::from_secs(5);
+    let subject = crate::fact_suite::Subject {
+        log: &log,
+        other: &other,
+        restart: &|| server.kill(0),
+        silence: Some(silence),
+    };
+    crate::fact_suite::a_server_that_is_killed_loses_nothing(&subject).await;
+    // What is left of the cluster tells zombies as all of it does.
+    crate::fact_suite::a_silent_reader_is_kept_out(&subject, silence).await;
 }

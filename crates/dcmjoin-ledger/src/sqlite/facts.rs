@@ -33,7 +33,9 @@ impl FactLog for Sqlite {
 
     async fn append(&self, campaign: &CampaignName, facts: &[Fact]) -> Result<(), Error> {
         few_enough(facts)?;
-        let (campaign, facts) = (campaign.clone(), facts.to_vec());
+        let (campaign, mut facts) = (campaign.clone(), facts.to_vec());
+        // In the order of the table's key: each page is changed once.
+        facts.sort_unstable_by_key(|fact| fact.fingerprint);
         self.change(move |change| {
             facts.iter().try_for_each(|fact| append(change, campaign.as_str(), fact))
         })

@@ -24,6 +24,16 @@ const BUSY: Duration = Duration::from_secs(30);
 /// Milliseconds since 1970, by the machine's clock.
 const NOW: &str = "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)";
 
+/// Pages that were changed stay in memory up to 64 MiB, and in the log as long: facts come in the order
+/// of their archives, and each to another page.
+const SETTINGS: &str = "
+PRAGMA journal_mode = WAL;
+PRAGMA synchronous = FULL;
+PRAGMA cache_size = -65536;
+PRAGMA wal_autocheckpoint = 16384;
+PRAGMA journal_size_limit = 134217728;
+";
+
 const SCHEMA: &str = "
 CREATE TABLE IF NOT EXISTS campaign (
     id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, priority INTEGER NOT NULL,
@@ -69,7 +79,7 @@ impl Sqlite {
     pub fn open(file: &Path) -> Result<Self, Error> {
         let mut connection = Connection::open(file)?;
         connection.busy_timeout(BUSY)?;
-        connection.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;")?;
+        connection.execute_batch(SETTINGS)?;
         let change = begin(&mut connection)?;
         let form: i64 = change.pragma_query_value(None, "user_version", |row| row.get(0))?;
         if form != 0 && form != FORM {

@@ -1,6 +1,7 @@
 //! A worker's partitions: leased, at most its share of them.
 
 use std::collections::{BTreeMap, HashSet};
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use dcmjoin_model::Half;
@@ -17,27 +18,35 @@ pub(super) struct Reader {
     worker: String,
     /// Its partitions, each with the token of its lease.
     held: BTreeMap<u16, i64>,
+    /// When it last held them.
+    held_at: Option<Instant>,
     given: HashSet<i64>,
 }
 
+/// While there are pairs, partitions are kept and parted no more often than this.
+const HOLD_EVERY: Duration = Duration::from_secs(1);
+
 impl Reader {
     pub(super) fn new(log: Sqlite, worker: &str) -> Self {
-        Self { log, worker: worker.to_owned(), held: BTreeMap::new(), given: HashSet::new() }
+        let (worker, held) = (worker.to_owned(), BTreeMap::new());
+        Self { log, worker, held, held_at: None, given: HashSet::new() }
+    }
+
+    fn holds(&self) -> bool {
+        self.held_at.is_some_and(|at| at.elapsed() < HOLD_EVERY.min(self.log.lease / 4))
     }
 
     /// Beats, takes what is free up to this worker's share, and gives back what is above it.
     async fn hold(&mut self) -> Result<(), Error> {
-        let (worker, held) = (self.worker.clone(), self.held.clone());
+        let (worker, held, now) = (self.worker.clone(), self.held.clone(), Instant::now());
         let lease = millis(self.log.lease);
         self.held = self.log.change(move |change| hold(change, &worker, lease, &held)).await?;
+        self.held_at = Some(now);
         Ok(())
     }
-}
 
-#[async_trait]
-impl FactReader for Reader {
-    async fn look(&mut self, max: usize) -> Result<Vec<Pair>, Error> {
-        self.hold().await?;
+    /// Returns pairs of the partitions that it holds.
+    async fn find(&mut self, max: usize) -> Result<Vec<Pair>, Error> {
         let held: Vec<u16> = self.held.keys().copied().collect();
         let given = self.given.clone();
         let max = limit(max, FACTS_MAX);
@@ -45,13 +54,28 @@ impl FactReader for Reader {
         self.given.extend(pairs.iter().map(|pair| pair.receipt));
         Ok(pairs)
     }
+}
+
+#[async_trait]
+impl FactReader for Reader {
+    async fn look(&mut self, max: usize) -> Result<Vec<Pair>, Error> {
+        if self.holds() {
+            let pairs = self.find(max).await?;
+            if !pairs.is_empty() {
+                return Ok(pairs);
+            }
+        }
+        self.hold().await?;
+        self.find(max).await
+    }
 
     async fn done(&mut self, done: &[Pair]) -> Result<(), Error> {
         let receipts: Vec<i64> = done.iter().map(|pair| pair.receipt).collect();
         let partitions: HashSet<u16> = done.iter().map(Pair::partition).collect();
         let held = self.held.clone();
         let written = receipts.clone();
-        self.log
+        let said = self
+            .log
             .change(move |change| {
                 for partition in partitions {
                     fence(change, partition, held.get(&partition).copied())?;
@@ -60,7 +84,11 @@ impl FactReader for Reader {
                 written.iter().try_for_each(|id| update.execute([id]).map(|_| ()))?;
                 Ok(())
             })
-            .await?;
+            .await;
+        if matches!(said, Err(Error::Fenced)) {
+            self.held_at = None;
+        }
+        said?;
         for receipt in receipts {
             self.given.remove(&receipt);
         }

@@ -41,6 +41,7 @@ pub(crate) async fn check(subject: &Subject<'_>) {
     if let Some(silence) = subject.silence {
         a_killed_reader_leaves_its_pairs_to_another(subject).await;
         a_silent_reader_is_kept_out(subject, silence).await;
+        a_slow_reader_keeps_its_partitions(subject, silence).await;
     }
     a_server_that_is_killed_loses_nothing(subject).await;
 }
@@ -312,7 +313,8 @@ async fn a_killed_reader_leaves_its_pairs_to_another(subject: &Subject<'_>) {
     heir.leave().await.unwrap();
 }
 
-async fn a_silent_reader_is_kept_out(subject: &Subject<'_>, silence: Duration) {
+/// One that comes back after its lease can do no harm.
+pub(crate) async fn a_silent_reader_is_kept_out(subject: &Subject<'_>, silence: Duration) {
     let name = campaign("silent");
     append(subject.log, &name, &facts("silent", 50)).await;
     let mut zombie = subject.log.join("zombie").await.unwrap();
@@ -332,7 +334,35 @@ async fn a_silent_reader_is_kept_out(subject: &Subject<'_>, silence: Duration) {
     zombie.leave().await.unwrap();
 }
 
-async fn a_server_that_is_killed_loses_nothing(subject: &Subject<'_>) {
+/// A reader that takes longer over all than a lease, and looks in between, keeps what it has; appends do
+/// not wait for it, and it is given no more than it asks for.
+async fn a_slow_reader_keeps_its_partitions(subject: &Subject<'_>, silence: Duration) {
+    const ASKED: usize = 9;
+    let name = campaign("slow");
+    let all = facts("slow", 100);
+    let mut appends = all.chunks(30);
+    let mut reader = subject.log.join("slow").await.unwrap();
+    let (mut found, began) = (0, Instant::now());
+    while found < 80 {
+        if let Some(chunk) = appends.next() {
+            append(subject.other, &name, chunk).await;
+        }
+        let pairs = reader.next(ASKED, LOOK).await.unwrap();
+        assert!(pairs.len() <= ASKED && began.elapsed() < PATIENCE, "found {found} of 80 pairs");
+        if began.elapsed() < silence {
+            tokio::time::sleep(silence / 4).await;
+        }
+        reader.done(&pairs).await.unwrap();
+        found += pairs.len();
+    }
+    assert!(began.elapsed() > silence);
+    assert_eq!(reader.partitions().len(), usize::from(PARTITIONS));
+    depth_becomes(subject.log, &name, FactDepth { facts: 180, open: 20, pairs: 0 }).await;
+    reader.leave().await.unwrap();
+}
+
+/// Killed in the middle of appends and of reads.
+pub(crate) async fn a_server_that_is_killed_loses_nothing(subject: &Subject<'_>) {
     let name = campaign("restarted");
     let all = facts("restarted", 1_000);
     let mut reader = subject.log.join("restarted").await.unwrap();

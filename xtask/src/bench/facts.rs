@@ -1,0 +1,128 @@
+//! Facts a second into each fact log and pairs out of it, beside what its server does by itself with the
+//! same rows; claims of tasks; and the memory of a worker, by how many facts there are.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, Result};
+use serde_json::{Value, json};
+
+use super::data::{Bench, PROFILE};
+use super::limits::{ClickHouseLimit, KafkaLimit, Limit, PostgresLimit, SqliteLimit};
+use super::measure;
+use super::record::Book;
+use crate::steps::{Context, check};
+
+/// The logs by their words, each with the crate and the example that measures it.
+const LOGS: &[(&str, &str, &str)] = &[
+    ("embedded", "dcmjoin-ledger", "sqlite_rate"),
+    ("postgres", "dcmjoin-ledger-postgres", "postgres_rate"),
+    ("kafka", "dcmjoin-ledger-kafka", "kafka_rate"),
+    ("clickhouse", "dcmjoin-ledger-clickhouse", "clickhouse_rate"),
+];
+/// Of each log in each repeat.
+const PAIRS: u64 = 100_000;
+/// Pairs that an assemble worker asks for at once; otherwise as many as an append has facts.
+const ASKED_AT_ONCE: u64 = 256;
+/// Fewer, since each answer is a round trip.
+const PAIRS_ASKED: u64 = 10_000;
+/// Tasks, workers that claim at the same time, and how many each claims at once.
+const CLAIMS: [u64; 3] = [10_000, 8, 4];
+/// Facts of the memory bench.
+const MEMORY_FACTS: &[u64] = &[1_000_000, 10_000_000];
+
+/// Builds the programs that these benches need, all at once: their dependencies' features are one set.
+fn build(context: &Context) -> Result<()> {
+    let mut cargo = context.cargo(&["build", "--profile", PROFILE, "--examples"]);
+    for (_, package, _) in LOGS {
+        cargo.args(["--package", package]);
+    }
+    check(&mut cargo)?;
+    Ok(())
+}
+
+/// A log that is there, with its server.
+struct Subject {
+    name: &'static str,
+    program: PathBuf,
+    limit: Box<dyn Limit>,
+}
+
+impl Subject {
+    /// Does a phase in a process of its own; the peak of its memory is among what is measured.
+    fn measure(&self, phase: &str, numbers: &[u64]) -> Result<Value> {
+        let mut command = Command::new(&self.program);
+        command.args([phase, &self.limit.place()]);
+        measure::json(command.args(numbers.iter().map(u64::to_string)))
+    }
+}
+
+fn subjects(bench: &Bench<'_>, folder: &Path) -> Result<Vec<Subject>> {
+    build(bench.context)?;
+    // The servers' programs stand beside the environments' interpreters.
+    bench.context.tools()?;
+    let examples = bench.context.target.join(PROFILE).join("examples");
+    let subject = |at: usize, limit| {
+        let (name, _, example) = LOGS[at];
+        Subject { name, program: examples.join(example), limit }
+    };
+    let sqlite = SqliteLimit::new(examples.join(LOGS[0].2), folder);
+    Ok(vec![
+        subject(0, Box::new(sqlite)),
+        subject(1, Box::new(PostgresLimit::start(folder)?)),
+        subject(2, Box::new(KafkaLimit::start()?)),
+        subject(3, Box::new(ClickHouseLimit::start(folder)?)),
+    ])
+}
+
+/// Each log beside its server's limit, one after the other within each repeat.
+pub(crate) fn facts(bench: &Bench<'_>, book: &mut Book) -> Result<()> {
+    let folder = bench.fresh()?;
+    let mut subjects = subjects(bench, &folder)?;
+    for repeat in bench.repeats() {
+        for subject in &mut subjects {
+            let name = subject.name;
+            let mut add =
+                |phase: &str, row| book.add("facts", &format!("{name}-{phase}"), repeat, row);
+            subject.limit.fresh()?;
+            add("in", subject.measure("in", &[PAIRS])?);
+            add("in-limit", subject.limit.goes_in(2 * PAIRS)?);
+            add("out", subject.measure("out", &[PAIRS])?);
+            add("out-limit", subject.limit.comes_out(2 * PAIRS)?);
+            subject.limit.fresh()?;
+            subject.measure("in", &[PAIRS_ASKED])?;
+            add("out-asked", subject.measure("out", &[PAIRS_ASKED, ASKED_AT_ONCE])?);
+            if ["embedded", "postgres"].contains(&name) {
+                subject.limit.fresh()?;
+                add("claims", subject.measure("claims", &CLAIMS)?);
+                if let Some(row) = subject.limit.changes()? {
+                    add("claims-limit", row);
+                }
+            }
+        }
+    }
+    drop(subjects);
+    bench.clear_outputs()
+}
+
+/// A worker's memory while facts go in, and while pairs come out.
+pub(crate) fn memory(bench: &Bench<'_>, book: &mut Book) -> Result<()> {
+    let folder = bench.fresh()?;
+    for mut subject in subjects(bench, &folder)? {
+        for &facts in MEMORY_FACTS {
+            subject.limit.fresh()?;
+            let came = subject.measure("in", &[facts / 2])?;
+            let left = subject.measure("out", &[facts / 2])?;
+            let row = json!({
+                "facts": facts,
+                "in_seconds": came["seconds"],
+                "out_seconds": left["seconds"],
+                "in_rss_bytes": came["rss_bytes"],
+                "out_rss_bytes": left["rss_bytes"],
+            });
+            book.add("facts-memory", &format!("{}-{facts}", subject.name), 1, row);
+            book.save().context("keep what is measured")?;
+        }
+    }
+    bench.clear_outputs()
+}
