@@ -28,6 +28,7 @@ mod shard;
 mod stream;
 mod worker;
 
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::sync::{Arc, Mutex};
 use std::time::{Instant, SystemTime};
 
@@ -468,11 +469,27 @@ fn spill_folder(config: &RunConfig) -> Result<TempDir, RunError> {
     made.map_err(RunError::io("create a spill folder in", place))
 }
 
-/// Returns the run's name: its start, and four digits against another run of the same second.
+/// Returns the run's name: its start, and twelve random digits. Thousands of parts of a run may begin
+/// in the same second, and each name is used once.
 fn name(started: SystemTime) -> String {
     let seconds = humantime::format_rfc3339_seconds(started).to_string();
     let plain: String = seconds.chars().filter(|c| !matches!(c, '-' | ':')).collect();
-    let nanos =
-        started.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.subsec_nanos());
-    format!("{plain}-{:04x}", (nanos ^ std::process::id().rotate_left(7)) & 0xffff)
+    // The standard library's hashers begin with keys of the system's random numbers.
+    let random = RandomState::new().build_hasher().finish();
+    format!("{plain}-{:012x}", random >> 16)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn runs_of_one_moment_have_names_of_their_own() {
+        let names: HashSet<_> = (0..10_000).map(|_| name(SystemTime::UNIX_EPOCH)).collect();
+        assert_eq!(names.len(), 10_000);
+        let is_a_name = |name: &String| name.len() == "19700101T000000Z-".len() + 12;
+        assert!(names.iter().all(is_a_name), "{:?}", names.iter().next());
+    }
 }
