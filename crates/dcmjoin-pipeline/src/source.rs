@@ -44,7 +44,7 @@ pub struct Reading {
     /// Decompressed pieces that may be in memory. A budget of its own: who holds a range to
     /// decompress it must not wait for others' ranges.
     pub pieces: Budget,
-    /// The least bytes of a range; [`Reading::parts`] has the most.
+    /// The least bytes of a range of an archive that has as many; none has twice as many.
     pub range_bytes: u64,
     /// The largest ratio of plain to compressed bytes.
     pub ratio_max: u64,
