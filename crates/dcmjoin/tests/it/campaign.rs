@@ -138,6 +138,15 @@ impl Bench {
         assert_eq!(standing["waves"][1]["states"]["planned"]["archives"], IMAGES);
     }
 
+    /// Returns a command that makes a campaign of the bench's own queue.
+    pub(crate) fn creating(&self, ledger: &str) -> Command {
+        let queue = format!("{}/111122223333/restores", self.emulator.endpoint());
+        let mut command = self.campaign(ledger, &["create", "--output", "s3://output/campaign"]);
+        command.args(["--metadata", "s3://archive/metadata/", "--queue", &queue]);
+        command.args(["--images", "s3://archive/images/"]);
+        command
+    }
+
     /// Makes a campaign of the bench's own queue.
     pub(crate) fn create_one(&self, ledger: &str) {
         self.create(

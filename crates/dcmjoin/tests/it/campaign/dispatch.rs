@@ -22,25 +22,7 @@ fn workers_read_a_campaign_by_tasks_of_a_server() {
 
 fn read_by_a_worker(bench: &Bench, tasks: &str) {
     let (ledger, kept) = (bench.path("campaign.db"), bench.path("kept"));
-    let created = bench
-        .campaign(
-            &ledger,
-            &[
-                "create",
-                "--metadata",
-                "s3://archive/metadata/",
-                "--images",
-                "s3://archive/images/",
-                "--output",
-                "s3://output/campaign",
-                "--queue",
-                &format!("{}/111122223333/restores", bench.emulator.endpoint()),
-                "--keep-copies",
-                &kept,
-            ],
-        )
-        .output()
-        .unwrap();
+    let created = bench.creating(&ledger).args(["--keep-copies", &kept]).output().unwrap();
     assert!(created.status.success(), "{}", talk(&created));
     let mut worker = bench.command(&["work", "scan", "--wait", "--tasks", tasks, "--json"]);
     let worker = worker.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();

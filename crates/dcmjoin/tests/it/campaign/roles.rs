@@ -19,24 +19,12 @@ fn a_campaign_runs_by_the_role_of_its_machine() {
     let pairs = vec![KeyPair::session(id, secret, token, ends)];
     let bench = Bench::with(Options { access: Access::Keys(pairs), ..Options::default() });
     let ledger = bench.path("campaign.db");
-    let queue = format!("{}/111122223333/restores", bench.emulator.endpoint());
     let by_role = |command: &mut Command| {
         command.env_remove("AWS_ACCESS_KEY_ID").env_remove("AWS_SECRET_ACCESS_KEY");
         command.env("HOME", bench.folder.path()).env("AWS_METADATA_ENDPOINT", machine.endpoint());
         command.output().unwrap()
     };
-    let create = [
-        "create",
-        "--metadata",
-        "s3://archive/metadata/",
-        "--images",
-        "s3://archive/images/",
-        "--output",
-        "s3://output/campaign",
-        "--queue",
-        &queue,
-    ];
-    let created = by_role(&mut bench.campaign(&ledger, &create));
+    let created = by_role(&mut bench.creating(&ledger));
     assert!(created.status.success(), "{}", talk(&created));
     let started = by_role(&mut bench.campaign(&ledger, &["start", "--wait-secs", "1"]));
     assert!(started.status.success(), "{}", talk(&started));
