@@ -8,6 +8,8 @@ use std::os::unix::fs::FileExt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
+use rustix::buffer::spare_capacity;
+use rustix::io::{Errno, pread};
 
 /// Smaller ranges get memory of their own, in bytes.
 const LEAST_BYTES: usize = 256 << 10;
@@ -25,10 +27,7 @@ impl Buffers {
     pub(crate) fn read(self: &Arc<Self>, file: &File, range: Range<u64>) -> io::Result<Bytes> {
         let len = usize::try_from(range.end - range.start).map_err(io::Error::other)?;
         if len < LEAST_BYTES {
-            let mut buffer = vec![0; len];
-            let read = fill(file, &mut buffer, range.start)?;
-            buffer.truncate(read);
-            return Ok(buffer.into());
+            return fresh(file, range.start, len).map(Bytes::from);
         }
         let mut lent = Lent { buffer: self.take(len), len: 0, home: Arc::clone(self) };
         lent.len = fill(file, &mut lent.buffer[..len], range.start)?;
@@ -73,6 +72,22 @@ impl Drop for Lent {
     fn drop(&mut self) {
         self.home.give_back(std::mem::take(&mut self.buffer));
     }
+}
+
+/// Reads a range into memory of its own, which is not cleared before.
+fn fresh(file: &File, start: u64, len: usize) -> io::Result<Vec<u8>> {
+    let mut buffer = Vec::with_capacity(len);
+    while buffer.len() < len {
+        let at = start + buffer.len() as u64;
+        // It may have room for more than was asked for.
+        match pread(file, spare_capacity(&mut buffer), at) {
+            Ok(0) => break,
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    buffer.truncate(len);
+    Ok(buffer)
 }
 
 /// Reads until the buffer is full or the file ends; returns how much was read.

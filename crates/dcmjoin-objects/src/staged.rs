@@ -104,10 +104,16 @@ fn nameless(folder: &Path) -> io::Result<File> {
 fn link(file: &File, place: &Path) -> io::Result<()> {
     use std::os::fd::AsRawFd;
 
-    use rustix::fs::{AtFlags, CWD};
-    // The way that open(2) shows: linking the descriptor itself needs a capability.
-    let own = format!("/proc/self/fd/{}", file.as_raw_fd());
-    Ok(rustix::fs::linkat(CWD, own, CWD, place, AtFlags::SYMLINK_FOLLOW)?)
+    use rustix::fs::{AtFlags, CWD, linkat};
+    use rustix::io::Errno;
+    match linkat(file, "", CWD, place, AtFlags::EMPTY_PATH) {
+        // Before Linux 6.10 this needs a capability. Then the way that open(2) shows.
+        Err(Errno::NOENT) => {
+            let own = format!("/proc/self/fd/{}", file.as_raw_fd());
+            Ok(linkat(CWD, own, CWD, place, AtFlags::SYMLINK_FOLLOW)?)
+        }
+        linked => Ok(linked?),
+    }
 }
 
 #[cfg(not(target_os = "linux"))]

@@ -2,11 +2,11 @@
 //! object. So what came late is published before its campaign is closed.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use dcmjoin_catalog::{Row, State};
-use dcmjoin_formats::header::Header;
+use dcmjoin_formats::header::{Header, Transcoder};
 use dcmjoin_index::Outcome;
 use dcmjoin_model::{Half, Reason, Rejection, SopInstanceUid};
 use dcmjoin_objects::{Object, Stores};
@@ -30,6 +30,8 @@ pub struct Apart {
     run: Run,
     stores: Arc<Stores>,
     archives: Mutex<HashMap<String, Object>>,
+    /// Those that nobody uses now: a new one grows its buffers again.
+    transcoders: Mutex<Vec<Transcoder>>,
 }
 
 /// Where a half lies: a plain archive, and a range of it.
@@ -82,7 +84,12 @@ impl Apart {
     }
 
     pub(super) fn of(run: Run, stores: &Arc<Stores>) -> Self {
-        Self { run, stores: Arc::clone(stores), archives: Mutex::default() }
+        Self {
+            run,
+            stores: Arc::clone(stores),
+            archives: Mutex::default(),
+            transcoders: Mutex::default(),
+        }
     }
 
     pub(super) fn run(&self) -> &Run {
@@ -171,10 +178,12 @@ impl Apart {
     ) -> Result<Result<(Header, Instance), Rejection>, RunError> {
         let limits = &self.run.config.limits;
         let bytes_max = limits.metadata_member_bytes_max;
-        let header = self
-            .half(Half::Metadata, uid, metadata)
-            .await?
-            .and_then(|bytes| transcoded(&mut self.run.transcoder(), uid, bytes, bytes_max));
+        let header = self.half(Half::Metadata, uid, metadata).await?.and_then(|bytes| {
+            let mut transcoder = self.transcoder();
+            let header = transcoded(&mut transcoder, uid, bytes, bytes_max);
+            self.lock_transcoders().push(transcoder);
+            header
+        });
         let header = match header {
             Ok(header) => header,
             Err(rejection) => return Ok(Err(rejection)),
@@ -183,6 +192,15 @@ impl Apart {
         let instance =
             payload.and_then(|payload| assemble::pair(&header, payload, &limits.payload));
         Ok(instance.map(|instance| (header, instance)))
+    }
+
+    fn transcoder(&self) -> Transcoder {
+        let idle = self.lock_transcoders().pop();
+        idle.unwrap_or_else(|| self.run.transcoder())
+    }
+
+    fn lock_transcoders(&self) -> MutexGuard<'_, Vec<Transcoder>> {
+        self.transcoders.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn rejected(

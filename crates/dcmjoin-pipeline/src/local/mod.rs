@@ -47,7 +47,7 @@ pub(crate) use self::images::spawn;
 
 use self::archives::Archives;
 use self::commit::Syncs;
-use self::raw::RawCopies;
+use self::raw::{PairRows, RawCopies};
 use crate::budget::{Budget, Members, UNIT_BYTES};
 use crate::catalog::{Catalog, Finished, Known};
 use crate::config::{Publish, RunConfig};
@@ -298,9 +298,10 @@ impl Run {
         lock: Option<&Lock>,
         stores: &Stores,
     ) -> Result<Report, RunError> {
-        let (headers, sealed) = intake::read(self).await?;
+        let ((headers, sealed), pair_rows) =
+            tokio::try_join!(intake::read(self), PairRows::gather(self))?;
         lock.map_or(Ok(()), Lock::check)?;
-        let facts = stream::read(self, &headers).await?;
+        let facts = stream::read(self, &headers, pair_rows).await?;
         lock.map_or(Ok(()), Lock::check)?;
         self.progress.begin(Phase::Closing, 0, 0);
         close::close(self, &headers, sealed, facts, lock, stores.meter()).await

@@ -131,8 +131,10 @@ impl PairRows {
         let Some(copies) = run.raw.as_ref().filter(|_| run.keeps_books()) else { return Ok(None) };
         let (store, facts) = (HeaderStore::create(run.spill.path())?, run.facts());
         let told = futures::stream::iter(copies.raw.told().await?);
-        let mut rows = told.map(rows_of).buffer_unordered(TOLD_AT_ONCE);
-        while let Some(rows) = rows.try_next().await? {
+        let mut rows = told
+            .map(|object| async { joined(Some(tokio::spawn(rows_of(object)).await)) })
+            .buffer_unordered(TOLD_AT_ONCE);
+        while let Some(Some(rows)) = rows.try_next().await? {
             run.check_stop()?;
             tokio::task::block_in_place(|| {
                 rows.iter()

@@ -122,7 +122,7 @@ pub async fn shard(
 async fn scan(run: &Arc<Run>, lock: &Lock) -> Result<(), RunError> {
     let (headers, _) = intake::read(run).await?;
     lock.check()?;
-    stream::read(run, &headers).await?;
+    stream::read(run, &headers, None).await?;
     lock.check()
 }
 

@@ -56,8 +56,12 @@ pub(super) struct Ended {
 }
 
 /// Reads all image archives; returns a fact for each image.
-pub(super) async fn read(run: &Arc<Run>, headers: &Arc<Headers>) -> Result<FactRuns, RunError> {
-    let stream = Stream::begin(run, headers, PairRows::gather(run).await?);
+pub(super) async fn read(
+    run: &Arc<Run>,
+    headers: &Arc<Headers>,
+    pair_rows: Option<PairRows>,
+) -> Result<FactRuns, RunError> {
+    let stream = Stream::begin(run, headers, pair_rows);
     run.each_archive(Half::Image, run.order(Half::Image), |number, archive| {
         let stream = Arc::clone(&stream);
         async move { stream.archive(number, &archive).await }

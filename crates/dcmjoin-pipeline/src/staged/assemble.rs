@@ -10,7 +10,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use dcmjoin_catalog::{Row, State};
 use dcmjoin_index::Fingerprint;
@@ -34,9 +34,11 @@ const APPEND_FACTS: usize = 10_000;
 const PAIRS: usize = 2_048;
 /// Pairs that go to a folder in one task.
 const FOLDER_PAIRS: usize = 32;
-/// How long it waits before it looks for pairs again.
+/// How long it waits at most before it looks for pairs again.
 const WAIT: Duration = Duration::from_secs(1);
-
+/// How soon it looks again after it had some: a quarter of the time for which it has had none, at least this.
+const WAIT_FIRST: Duration = Duration::from_millis(20);
+const IDLE_SHARE: u32 = 4;
 /// How long pairs wait where more headers of their campaign are still to be scanned.
 const GATHER: Duration = Duration::from_secs(2);
 
@@ -135,42 +137,38 @@ pub(super) async fn assemble(
     lease: Duration,
     stop: &Stop,
 ) -> Result<Late, WorkError> {
-    let mut late = Late::default();
-    let Some(facts) = &means.facts else { return Ok(late) };
-    let mut reader = facts.join(worker).await?;
-    let mut of: Option<Of> = None;
-    while !stop.is_asked() {
-        // Of several headers of one instance the rule by digest decides, so all that are on their way must
-        // be there before the pairs are asked for.
-        let gathering = means.gathering().await?;
-        let pairs = reader.look(PAIRS).await?;
-        if pairs.is_empty() {
-            stop.sleep(WAIT).await;
-            continue;
-        }
-        if pairs.iter().any(|pair| gathering.contains(&pair.campaign)) {
-            reader.again().await?;
-            stop.sleep(GATHER).await;
-            continue;
-        }
-        for pairs in pairs.chunk_by(|one, other| one.campaign == other.campaign) {
-            let campaign = &pairs[0].campaign;
-            let held = match of.take() {
-                Some(held) if held.campaign == *campaign => held,
-                // One campaign's memory at a time.
-                _ => Of { campaign: campaign.clone(), apart: means.apart(campaign).await? },
-            };
-            if let Some(apart) = &held.apart {
-                late.add(publish_all(apart, &mut *reader, pairs, lease, stop).await?);
-            } else {
-                late.left += pairs.len() as u64;
-                done(&mut *reader, pairs).await?;
-            }
-            of = Some(held);
-        }
-    }
-    reader.leave().await?;
-    Ok(late)
+    let Some(facts) = &means.facts else { return Ok(Late::default()) };
+    let reader = facts.join(worker).await?;
+    let (published, ahead, late) = (None, Vec::new(), Late::default());
+    Assembler { means, lease, stop, reader, published, ahead, late }.assemble().await
+}
+
+/// Takes pairs from the log, and publishes them. While some are published, the log hears of the ones before
+/// and is asked for the next.
+struct Assembler<'a> {
+    means: &'a Means,
+    lease: Duration,
+    stop: &'a Stop,
+    reader: Box<dyn FactReader>,
+    /// Published, and not yet done in the log.
+    published: Option<Published>,
+    /// Given by the log, and not yet begun.
+    ahead: Vec<Pair>,
+    late: Late,
+}
+
+/// Pairs of a campaign that are in the output.
+struct Published {
+    apart: Arc<Apart>,
+    pairs: Vec<Pair>,
+    rows: Vec<PairRow>,
+}
+
+/// What a look at the log found.
+enum Looked {
+    Pairs(Vec<Pair>),
+    /// Some of them wait for headers of their campaign.
+    Gathering,
 }
 
 /// Whose pairs are in hand, and what publishes them.
@@ -179,42 +177,149 @@ struct Of {
     apart: Option<Arc<Apart>>,
 }
 
-/// Publishes pairs of a campaign, several at once, and says which are done: all, or those that were begun when it
-/// was asked to stop. Meanwhile it gives signs of life.
+impl Assembler<'_> {
+    async fn assemble(mut self) -> Result<Late, WorkError> {
+        let mut of: Option<Of> = None;
+        let mut had = Instant::now();
+        while !self.stop.is_asked() {
+            let looked = match std::mem::take(&mut self.ahead) {
+                ahead if !ahead.is_empty() => Looked::Pairs(ahead),
+                _ => {
+                    self.settle().await?;
+                    self.look().await?
+                }
+            };
+            let pairs = match looked {
+                Looked::Pairs(pairs) if !pairs.is_empty() => pairs,
+                Looked::Pairs(_) => {
+                    self.stop.sleep((had.elapsed() / IDLE_SHARE).clamp(WAIT_FIRST, WAIT)).await;
+                    continue;
+                }
+                Looked::Gathering => {
+                    self.stop.sleep(GATHER).await;
+                    continue;
+                }
+            };
+            for pairs in pairs.chunk_by(|one, other| one.campaign == other.campaign) {
+                let campaign = &pairs[0].campaign;
+                let held = match of.take() {
+                    Some(held) if held.campaign == *campaign => held,
+                    // One campaign's memory at a time.
+                    _ => {
+                        self.settle().await?;
+                        let apart = self.means.apart(campaign).await?;
+                        Of { campaign: campaign.clone(), apart }
+                    }
+                };
+                if let Some(apart) = &held.apart {
+                    self.publish(apart, pairs).await?;
+                } else {
+                    self.late.left += pairs.len() as u64;
+                    self.done(pairs).await?;
+                }
+                of = Some(held);
+            }
+            had = Instant::now();
+        }
+        self.settle().await?;
+        self.reader.leave().await?;
+        Ok(self.late)
+    }
+
+    /// Asks for pairs. Of several headers of one instance the rule by digest decides, so all that are on their
+    /// way must be there before.
+    async fn look(&mut self) -> Result<Looked, WorkError> {
+        let gathering = self.means.gathering().await?;
+        let pairs = self.reader.look(PAIRS).await?;
+        if pairs.iter().any(|pair| gathering.contains(&pair.campaign)) {
+            self.reader.again().await?;
+            return Ok(Looked::Gathering);
+        }
+        Ok(Looked::Pairs(pairs))
+    }
+
+    /// Publishes pairs of a campaign: all, or those that were begun when it was asked to stop.
+    async fn publish(&mut self, apart: &Arc<Apart>, pairs: &[Pair]) -> Result<(), WorkError> {
+        let (stop, over) = (self.stop, Notify::new());
+        let publishing = async {
+            let came = publish_all(apart, pairs, stop).await;
+            over.notify_one();
+            came
+        };
+        let beside = async {
+            self.settle().await?;
+            if self.ahead.is_empty()
+                && let Looked::Pairs(pairs) = self.look().await?
+            {
+                self.ahead = pairs;
+            }
+            self.beat(&over).await
+        };
+        let (came, beside) = tokio::join!(publishing, beside);
+        let came = came?;
+        let (apart, pairs) = (Arc::clone(apart), pairs[..came.len()].to_vec());
+        let mut rows = Vec::with_capacity(came.len());
+        for (assembled, row) in came {
+            self.late.count(assembled);
+            rows.extend(row);
+        }
+        self.published = Some(Published { apart, pairs, rows });
+        beside
+    }
+
+    /// Gives signs of life until all is over.
+    async fn beat(&mut self, over: &Notify) -> Result<(), WorkError> {
+        let mut beat = tokio::time::interval(self.lease / 3);
+        loop {
+            tokio::select! {
+                () = over.notified() => return Ok(()),
+                _ = beat.tick() => { self.reader.look(0).await?; }
+            }
+        }
+    }
+
+    /// Says that what was published is done.
+    async fn settle(&mut self) -> Result<(), WorkError> {
+        let Some(Published { apart, pairs, rows }) = self.published.take() else { return Ok(()) };
+        apart.tell(&rows).await?;
+        self.done(&pairs).await
+    }
+
+    /// Says that pairs are done. Where their partitions have moved, their new owner does them again.
+    async fn done(&mut self, pairs: &[Pair]) -> Result<(), WorkError> {
+        match self.reader.done(pairs).await {
+            // Some may be this worker's still, or again.
+            Err(dcmjoin_ledger::Error::Fenced) => {
+                self.ahead.clear();
+                Ok(self.reader.again().await?)
+            }
+            done => Ok(done?),
+        }
+    }
+}
+
+/// Publishes pairs, several at once; those that are not begun when it is asked to stop stay.
 async fn publish_all(
     apart: &Arc<Apart>,
-    reader: &mut dyn FactReader,
     pairs: &[Pair],
-    lease: Duration,
     stop: &Stop,
-) -> Result<Late, WorkError> {
-    let (mut late, mut rows, mut begun) = (Late::default(), Vec::new(), 0);
+) -> Result<Vec<Came>, RunError> {
     let at_once = if apart.to_folder() { FOLDER_PAIRS } else { 1 };
+    let mut came = Vec::with_capacity(pairs.len());
     let mut tasks: JoinSet<Result<Vec<Came>, RunError>> = JoinSet::new();
-    let mut beat = tokio::time::interval(lease / 3);
     for some in pairs.chunks(at_once) {
         if stop.is_asked() {
             break;
         }
         while tasks.len() >= apart.publishing_max() {
-            tokio::select! {
-                came = tasks.join_next() => late.count(joined(came)?, &mut rows),
-                _ = beat.tick() => { reader.look(0).await?; }
-            }
+            came.extend(joined(tasks.join_next().await)?.into_iter().flatten());
         }
-        let (apart, some) = (Arc::clone(apart), some.to_vec());
-        begun += some.len();
-        spawn(&mut tasks, Arc::clone(&apart).to_folder(), publish(apart, some));
+        spawn(&mut tasks, apart.to_folder(), publish(Arc::clone(apart), some.to_vec()));
     }
-    while !tasks.is_empty() {
-        tokio::select! {
-            came = tasks.join_next() => late.count(joined(came)?, &mut rows),
-            _ = beat.tick() => { reader.look(0).await?; }
-        }
+    while let Some(done) = tasks.join_next().await {
+        came.extend(joined(Some(done))?.into_iter().flatten());
     }
-    apart.tell(&rows).await?;
-    done(reader, &pairs[..begun]).await?;
-    Ok(late)
+    Ok(came)
 }
 
 /// What a pair came to, and its row where it is one of raw objects.
@@ -251,15 +356,6 @@ impl Means {
     }
 }
 
-/// Says that pairs are done. Where their partitions have moved, their new owner does them again.
-async fn done(reader: &mut dyn FactReader, pairs: &[Pair]) -> Result<(), WorkError> {
-    match reader.done(pairs).await {
-        // Some may be this worker's still, or again.
-        Err(dcmjoin_ledger::Error::Fenced) => Ok(reader.again().await?),
-        done => Ok(done?),
-    }
-}
-
 fn place(fact: &Fact) -> HalfPlace {
     HalfPlace {
         archive: fact.archive.clone(),
@@ -272,18 +368,10 @@ fn place(fact: &Fact) -> HalfPlace {
 }
 
 impl Late {
-    fn count(&mut self, came: Option<Vec<Came>>, rows: &mut Vec<PairRow>) {
-        for (assembled, row) in came.into_iter().flatten() {
-            match assembled {
-                Assembled::Published | Assembled::AlreadyThere => self.in_output += 1,
-                Assembled::Rejected | Assembled::Unreadable => self.left += 1,
-            }
-            rows.extend(row);
+    fn count(&mut self, assembled: Assembled) {
+        match assembled {
+            Assembled::Published | Assembled::AlreadyThere => self.in_output += 1,
+            Assembled::Rejected | Assembled::Unreadable => self.left += 1,
         }
-    }
-
-    fn add(&mut self, other: Self) {
-        self.in_output += other.in_output;
-        self.left += other.left;
     }
 }

@@ -23,11 +23,11 @@ use crate::report::Report;
 const PAGE: usize = 10_000;
 
 /// How often a closing asks whether pairs are left.
-const PAIRS_EVERY: Duration = Duration::from_millis(250);
+const PAIRS_EVERY: Duration = Duration::from_millis(20);
 /// The longest time between two such questions.
 const PAIRS_EVERY_MAX: Duration = Duration::from_secs(60);
 /// Asking takes at the most one part of so many of the time.
-const ASK_SHARE: u32 = 10;
+const ASK_SHARE: u32 = 4;
 
 /// What sessions are made of.
 pub(super) struct Means {
