@@ -190,7 +190,7 @@ impl RunConfig {
             rescan: false,
             dry_run: false,
             strict_values: false,
-            archives_max: (2 * cores).clamp(4, 32),
+            archives_max: (2 * cores).clamp(2, 32),
             // A folder is limited by its cores; a store answers after 20 to 200 ms, whatever else
             // it does.
             publishing_max: if cloud { 128 } else { 2 * cores },

@@ -6,13 +6,16 @@ use super::spill_file::{Extent, SpillFile};
 use crate::Error;
 use crate::record::Words;
 
-/// Partitions with room for `capacity` bytes each; of each, the last `filled` bytes are in memory
-/// and those before them in extents.
+/// Facts for which a partition takes memory first.
+const FACTS_MIN: usize = 8;
+
+/// Partitions with room for `capacity` bytes each; of each, the last facts are in memory, and those before
+/// them in extents.
 #[derive(Debug)]
 pub(super) struct Shard {
-    block: Vec<u8>,
+    /// Each takes what its facts need, up to the capacity.
+    blocks: Vec<Vec<u8>>,
     capacity: usize,
-    filled: Vec<usize>,
     extents: Vec<Vec<Extent>>,
     file: Option<SpillFile>,
     len: u64,
@@ -21,10 +24,8 @@ pub(super) struct Shard {
 impl Shard {
     pub(super) fn new(bits: u32, capacity: usize) -> Self {
         Self {
-            // Zeroed memory is not touched, and does not count, before it is written to.
-            block: vec![0; capacity << bits],
+            blocks: vec![Vec::new(); 1 << bits],
             capacity,
-            filled: vec![0; 1 << bits],
             extents: vec![Vec::new(); 1 << bits],
             file: None,
             len: 0,
@@ -51,12 +52,17 @@ impl Shard {
         partition: usize,
         folder: &Path,
     ) -> Result<(), Error> {
-        if self.filled[partition] == self.capacity {
+        if self.blocks[partition].len() == self.capacity {
             self.write(partition, folder)?;
         }
-        let at = partition * self.capacity + self.filled[partition];
-        fact.write(&mut self.block[at..at + W::BYTES]);
-        self.filled[partition] += W::BYTES;
+        let block = &mut self.blocks[partition];
+        let at = block.len();
+        if at == block.capacity() {
+            // Twice as much, and never more than there is room for.
+            block.reserve_exact(at.max(W::BYTES * FACTS_MIN).min(self.capacity - at));
+        }
+        block.resize(at + W::BYTES, 0);
+        fact.write(&mut block[at..]);
         self.len += 1;
         Ok(())
     }
@@ -66,28 +72,26 @@ impl Shard {
             Some(file) => file,
             none => none.insert(SpillFile::create(folder)?),
         };
-        let from = partition * self.capacity;
-        let bytes = &self.block[from..from + self.filled[partition]];
-        self.extents[partition].push(file.append(bytes)?);
-        self.filled[partition] = 0;
+        self.extents[partition].push(file.append(&self.blocks[partition])?);
+        self.blocks[partition].clear();
         Ok(())
     }
 
     /// Writes what is in memory, and gives the memory back.
     pub(super) fn flush(&mut self, folder: &Path) -> Result<(), Error> {
-        for partition in 0..self.filled.len() {
-            if self.filled[partition] > 0 {
+        for partition in 0..self.blocks.len() {
+            if !self.blocks[partition].is_empty() {
                 self.write(partition, folder)?;
             }
+            self.blocks[partition] = Vec::new();
         }
-        self.block = Vec::new();
         Ok(())
     }
 
     /// Returns the bytes of a partition's facts.
     pub(super) fn bytes_of(&self, partition: usize) -> usize {
         let on_disk: usize = self.extents[partition].iter().map(|extent| extent.bytes()).sum();
-        on_disk + self.filled[partition]
+        on_disk + self.blocks[partition].len()
     }
 
     /// Returns where a partition's facts are on disk: nowhere, where all are in memory.
@@ -97,8 +101,7 @@ impl Shard {
 
     /// Returns the facts of a partition that are in memory.
     pub(super) fn in_memory(&self, partition: usize) -> &[u8] {
-        let from = partition * self.capacity;
-        self.block.get(from..from + self.filled[partition]).unwrap_or_default()
+        &self.blocks[partition]
     }
 
     #[cfg(test)]
