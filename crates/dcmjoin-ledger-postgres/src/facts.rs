@@ -1,11 +1,11 @@
-//! Facts come by `COPY`; pairs are made by one statement for all of a batch.
+//! Facts come by `COPY`, and with them what tells readers to look.
 
 use std::collections::{BTreeSet, HashMap};
 
 use async_trait::async_trait;
 use dcmjoin_ledger::facts::{
     Assignment, Capabilities, Dedup, Durable, FACTS_MAX, Fact, FactDepth, FactLog, FactReader,
-    Fencing, PARTITIONS, Pairing, Until, few_enough,
+    Fencing, Pairing, Until, few_enough, partition,
 };
 use dcmjoin_ledger::{CampaignName, Error};
 use dcmjoin_model::{Half, SopInstanceUid};
@@ -41,24 +41,18 @@ const FACT: &str =
     "f.half, f.fingerprint, a.name, v.name, f.at, f.length, f.crc32c, f.digest, f.uid";
 const NAMES: &str = "JOIN name a ON a.id = f.archive LEFT JOIN name v ON v.id = f.version";
 
-/// Pairs the halves of a batch with all that is there, unless they were paired before. Each half is
-/// looked up in the index by itself (`LATERAL` with `LIMIT`): a table that grows has no counts yet, by
-/// which the server would choose to read all of it for each batch.
-const PAIR: &str = "
-WITH came AS (
-    SELECT * FROM unnest($2::uuid[], $3::int2[], $4::text[]) AS came (fingerprint, half, uid)
-), whole AS (
-    SELECT DISTINCT came.fingerprint, came.uid FROM came CROSS JOIN LATERAL (
-        SELECT FROM fact WHERE fact.campaign = $1 AND fact.fingerprint = came.fingerprint
-        AND fact.half = 1 - came.half AND fact.uid = came.uid LIMIT 1) other
-), new AS (
-    INSERT INTO pair SELECT $1, fingerprint, uid FROM whole ORDER BY fingerprint, uid
-    ON CONFLICT DO NOTHING RETURNING fingerprint, uid
+const DEPTH: &str = "
+WITH id AS (SELECT id FROM name WHERE name = $1), halves AS (
+    SELECT count(*) AS facts, min(half) <> max(half) AS paired FROM fact
+    WHERE campaign = (SELECT id FROM id) GROUP BY fingerprint, uid
 )
-INSERT INTO queue (partition, campaign, fingerprint, uid)
-SELECT get_byte(uuid_send(fingerprint), 0) >> 2, $1, fingerprint, uid FROM new";
-// The partition is the highest six bits of the fingerprint.
-const _: () = assert!(PARTITIONS == 64);
+SELECT coalesce(sum(facts), 0)::int8, coalesce(sum(facts) FILTER (WHERE NOT paired), 0)::int8,
+    count(*) FILTER (WHERE paired) - (SELECT count(*) FROM done WHERE campaign = (SELECT id FROM id))
+FROM halves";
+const HAS_ARRIVALS: &str = "
+SELECT EXISTS (SELECT FROM arrival WHERE campaign = (SELECT id FROM name WHERE name = $1))";
+/// Fingerprints of one row of arrivals: it stays whole in its page.
+const ARRIVAL: usize = 100;
 
 #[async_trait]
 impl FactLog for Postgres {
@@ -82,7 +76,6 @@ impl FactLog for Postgres {
         if !copy(&mut link.client, &rows).await? {
             copy_some(&mut link.client, &rows).await?;
         }
-        pair(&link.client, &rows).await.map_err(|error| words(&error))?;
         link.give_back();
         Ok(())
     }
@@ -124,32 +117,37 @@ impl FactLog for Postgres {
             [&campaign.as_str(), &waited, &key, &uid, &half, &archive, &at, &max];
         let found = link.client.query(&sql, &values).await.map_err(|error| words(&error))?;
         link.give_back();
-        found.iter().map(|row| fact(row, 0)).collect()
+        found.iter().map(fact).collect()
     }
 
     async fn depth(&self, campaign: &CampaignName) -> Result<FactDepth, Error> {
-        let sql = "
-            WITH id AS (SELECT id FROM name WHERE name = $1), halves AS (
-                SELECT count(*) AS facts, min(half) <> max(half) AS paired FROM fact
-                WHERE campaign = (SELECT id FROM id) GROUP BY fingerprint, uid
-            )
-            SELECT coalesce(sum(facts), 0)::int8,
-                coalesce(sum(facts) FILTER (WHERE NOT paired), 0)::int8,
-                (SELECT count(*) FROM queue WHERE campaign = (SELECT id FROM id))
-            FROM halves";
-        let link = self.link().await?;
-        let row = link.client.query_one(sql, &[&campaign.as_str()]).await;
-        let row = row.map_err(|error| words(&error))?;
+        let mut link = self.link().await?;
+        let counted = async {
+            let change = link.client.transaction().await?;
+            // Here all is read.
+            change.batch_execute("SET LOCAL enable_seqscan = on").await?;
+            let row = change.query_one(DEPTH, &[&campaign.as_str()]).await?;
+            change.commit().await.map(|()| row)
+        };
+        let row = counted.await.map_err(|error| words(&error))?;
         link.give_back();
         let count = |at| unsigned(row.get(at));
         Ok(FactDepth { facts: count(0), open: count(1), pairs: count(2) })
+    }
+
+    async fn has_pairs(&self, campaign: &CampaignName) -> Result<bool, Error> {
+        let link = self.link().await?;
+        let row = link.client.query_one(HAS_ARRIVALS, &[&campaign.as_str()]).await;
+        let row = row.map_err(|error| words(&error))?;
+        link.give_back();
+        Ok(row.get(0))
     }
 
     async fn forget(&self, campaign: &CampaignName) -> Result<(), Error> {
         let mut link = self.link().await?;
         let forgotten = async {
             let change = link.client.transaction().await?;
-            for table in ["queue", "pair", "fact"] {
+            for table in ["arrival", "done", "fact"] {
                 let sql = format!(
                     "DELETE FROM {table} WHERE campaign = (SELECT id FROM name WHERE name = $1)"
                 );
@@ -223,6 +221,7 @@ async fn copy(client: &mut Client, rows: &[FactRow<'_>]) -> Result<bool, Error> 
     let copied = async {
         let change = client.transaction().await?;
         copy_to(&change, "fact", rows).await?;
+        arrive(&change, rows).await?;
         change.commit().await
     };
     match copied.await {
@@ -232,7 +231,8 @@ async fn copy(client: &mut Client, rows: &[FactRow<'_>]) -> Result<bool, Error> 
     }
 }
 
-/// Copies what of a batch is not there.
+/// Copies what of a batch is not there. All of it arrives again: an arrival says no more than that
+/// somebody shall look.
 async fn copy_some(client: &mut Client, rows: &[FactRow<'_>]) -> Result<(), Error> {
     let copied = async {
         let change = client.transaction().await?;
@@ -243,6 +243,7 @@ async fn copy_some(client: &mut Client, rows: &[FactRow<'_>]) -> Result<(), Erro
         let add = "INSERT INTO fact SELECT * FROM staged
                    ORDER BY campaign, fingerprint, half, archive, at ON CONFLICT DO NOTHING";
         change.execute(add, &[]).await?;
+        arrive(&change, rows).await?;
         change.commit().await
     };
     copied.await.map_err(|error| words(&error))
@@ -275,30 +276,50 @@ async fn copy_to(
     Ok(())
 }
 
-async fn pair(client: &Client, rows: &[FactRow<'_>]) -> Result<(), tokio_postgres::Error> {
-    let Some(campaign) = rows.first().map(|row| row.campaign) else { return Ok(()) };
-    let keys: Vec<Wide> = rows.iter().map(|row| Wide(row.fact.fingerprint)).collect();
-    let halves: Vec<i16> = rows.iter().map(|row| row.fact.half as i16).collect();
-    let uids: Vec<&str> = rows.iter().map(|row| row.fact.uid.as_str()).collect();
-    client.execute(PAIR, &[&campaign, &keys, &halves, &uids]).await?;
+/// Tells readers of a batch, in the transaction that brings it: of two that bring a half each, the one
+/// that is seen later is seen with both.
+async fn arrive(
+    change: &Transaction<'_>,
+    rows: &[FactRow<'_>],
+) -> Result<(), tokio_postgres::Error> {
+    let sql = "COPY arrival (partition, campaign, fingerprints) FROM STDIN (FORMAT binary)";
+    let types = [Type::INT2, Type::INT4, Type::UUID_ARRAY];
+    let writer = BinaryCopyInWriter::new(change.copy_in(sql).await?, &types);
+    pin!(writer);
+    let place = |row: &FactRow<'_>| partition(row.fact.fingerprint).cast_signed();
+    for of_one in rows.chunk_by(|one, next| place(one) == place(next)) {
+        for some in of_one.chunks(ARRIVAL) {
+            let mut prints: Vec<Wide> = some.iter().map(|row| Wide(row.fact.fingerprint)).collect();
+            prints.dedup();
+            let values: [&(dyn ToSql + Sync); 3] = [&place(&some[0]), &some[0].campaign, &prints];
+            writer.as_mut().write(&values).await?;
+        }
+    }
+    writer.finish().await?;
     Ok(())
 }
 
-/// Returns the fact of a row with the columns [`FACT`] from `first` on.
-pub(crate) fn fact(row: &Row, first: usize) -> Result<Fact, Error> {
-    let half: i16 = row.get(first);
-    let Wide(fingerprint) = row.get(first + 1);
-    let Wide(digest) = row.get(first + 7);
-    let crc32c: i64 = row.get(first + 6);
-    let uid: &str = row.get(first + 8);
+/// Returns the fact of a row with the columns [`FACT`].
+fn fact(row: &Row) -> Result<Fact, Error> {
+    let fact = bare(row)?;
+    Ok(Fact { archive: row.get(2), version: row.get(3), ..fact })
+}
+
+/// Returns the fact of a row, but for its names.
+pub(crate) fn bare(row: &Row) -> Result<Fact, Error> {
+    let half: i16 = row.get(0);
+    let Wide(fingerprint) = row.get(1);
+    let Wide(digest) = row.get(7);
+    let crc32c: i64 = row.get(6);
+    let uid: &str = row.get(8);
     Ok(Fact {
         fingerprint,
         uid: SopInstanceUid::parse(uid).map_err(|_| failed("a row holds no UID"))?,
         half: if half == Half::Metadata as i16 { Half::Metadata } else { Half::Image },
-        archive: row.get(first + 2),
-        version: row.get(first + 3),
-        offset: unsigned(row.get(first + 4)),
-        length: unsigned(row.get(first + 5)),
+        archive: String::new(),
+        version: None,
+        offset: unsigned(row.get(4)),
+        length: unsigned(row.get(5)),
         digest,
         crc32c: u32::try_from(crc32c).unwrap_or_default(),
     })

@@ -26,6 +26,9 @@ const CONNECT_MAX: Duration = Duration::from_secs(10);
 const STATEMENT_MAX: &str = "SET statement_timeout = '10min'";
 /// All statements here are many small look-ups: compiling one takes longer than carrying it out.
 const COMPILE: &str = "SET jit = off";
+/// For the same reason no table is read from its start to its end: one that grows has no counts yet,
+/// and the server would take it for small. Nor is a list made of the few rows of a look-up.
+const LOOK_UP: &str = "SET enable_seqscan = off; SET enable_bitmapscan = off";
 
 /// Tasks and facts in a database.
 #[derive(Clone)]
@@ -143,6 +146,7 @@ impl Connections {
         tokio::spawn(async move { drop(connection.await) });
         client.batch_execute(STATEMENT_MAX).await?;
         client.batch_execute(COMPILE).await?;
+        client.batch_execute(LOOK_UP).await?;
         client.batch_execute(schema::USE).await?;
         Ok(client)
     }

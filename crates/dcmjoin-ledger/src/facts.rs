@@ -234,6 +234,16 @@ pub trait FactLog: Send + Sync {
     /// As above.
     async fn depth(&self, campaign: &CampaignName) -> Result<FactDepth, Error>;
 
+    /// Returns whether there are pairs of a campaign of which nobody has said that they are done, more cheaply
+    /// than [`FactLog::depth`] counts them. Where readers have not looked at all that was appended, it may be
+    /// true although there are none.
+    ///
+    /// # Errors
+    /// As above.
+    async fn has_pairs(&self, campaign: &CampaignName) -> Result<bool, Error> {
+        Ok(self.depth(campaign).await?.pairs > 0)
+    }
+
     /// Forgets a campaign's facts.
     ///
     /// # Errors

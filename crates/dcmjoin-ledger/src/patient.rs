@@ -144,6 +144,10 @@ impl FactLog for Patient<Arc<dyn FactLog>> {
         patiently!(self.inner.depth(campaign))
     }
 
+    async fn has_pairs(&self, campaign: &CampaignName) -> Result<bool, Error> {
+        patiently!(self.inner.has_pairs(campaign))
+    }
+
     async fn forget(&self, campaign: &CampaignName) -> Result<(), Error> {
         patiently!(self.inner.forget(campaign))
     }

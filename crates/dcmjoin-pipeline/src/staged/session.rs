@@ -240,7 +240,7 @@ impl Means {
         let Some(facts) = &self.facts else { return Ok(()) };
         loop {
             let asked = Instant::now();
-            if facts.depth(campaign).await?.pairs == 0 {
+            if !facts.has_pairs(campaign).await? {
                 return Ok(());
             }
             let wait = (asked.elapsed() * ASK_SHARE).clamp(PAIRS_EVERY, PAIRS_EVERY_MAX);

@@ -28,7 +28,7 @@ fn killed_workers_with_raw_objects_change_nothing() {
     synthetic(&scene.place);
     super::raw::two_of_three_are_killed(&scene);
     let left =
-        "SELECT (SELECT count(*) FROM dcmjoin_ledger.queue), count(*) FROM dcmjoin_ledger.fact";
+        "SELECT (SELECT count(*) FROM dcmjoin_ledger.arrival), count(*) FROM dcmjoin_ledger.fact";
     assert_eq!(database.sql(left).unwrap().trim(), "0|0", "they are forgotten");
 }
 
@@ -36,7 +36,7 @@ fn killed_workers_with_raw_objects_change_nothing() {
 fn killed_assembling_workers_change_nothing() {
     let database = Database::create().unwrap();
     two_of_three_assembling_are_killed(&sharing(Scene::folders(), database.url()));
-    let left = "SELECT count(*) FROM dcmjoin_ledger.queue";
+    let left = "SELECT count(*) FROM dcmjoin_ledger.arrival";
     assert_eq!(database.sql(left).unwrap().trim(), "0");
 }
 
