@@ -8,7 +8,7 @@
 //!
 //! In reading order:
 //!
-//! - [`Kafka`]: two topics as a log; `log` makes them;
+//! - [`Address`]: where the brokers are; [`Kafka`]: two topics as a log; `log` makes them;
 //! - `message`: facts and pairs as records;
 //! - `state`: what a reader knows of partitions, in a file;
 //! - `follower`: reads a topic's partitions up to their ends;
@@ -23,6 +23,7 @@
 //!
 //! A record that is not understood is passed over: it is not of this program.
 
+mod address;
 mod append;
 mod follower;
 mod log;
@@ -32,4 +33,5 @@ mod reader;
 mod state;
 mod view;
 
+pub use address::Address;
 pub use log::Kafka;

@@ -17,6 +17,7 @@ use rdkafka::config::ClientConfig;
 use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaErrorCode;
 
+use crate::address::Address;
 use crate::append::{Appender, Item};
 use crate::message::{fact_key, fact_value, pair_key};
 use crate::reader::Reader;
@@ -42,8 +43,8 @@ pub struct Kafka {
 
 /// What all clients of a log are told.
 pub(crate) struct Shared {
-    brokers: String,
-    prefix: String,
+    address: Address,
+    password: Option<String>,
     folder: PathBuf,
 }
 
@@ -56,7 +57,8 @@ impl std::fmt::Debug for Kafka {
 impl Shared {
     pub(crate) fn config(&self) -> ClientConfig {
         let mut config = ClientConfig::new();
-        config.set("bootstrap.servers", &self.brokers).set("client.id", "dcmjoin");
+        self.address.tell(self.password.as_deref(), &mut config);
+        config.set("client.id", "dcmjoin");
         // A broker that comes back is found soon.
         config.set("reconnect.backoff.max.ms", "2000");
         // What librdkafka says of its connections is said by the errors of calls.
@@ -65,16 +67,16 @@ impl Shared {
     }
 
     pub(crate) fn halves(&self) -> String {
-        format!("{}.halves", self.prefix)
+        format!("{}.halves", self.address.prefix())
     }
 
     pub(crate) fn pairs(&self) -> String {
-        format!("{}.pairs", self.prefix)
+        format!("{}.pairs", self.address.prefix())
     }
 
     /// Returns the name of the workers' group.
     pub(crate) fn group(&self) -> &str {
-        &self.prefix
+        self.address.prefix()
     }
 
     /// Returns the folder for what readers know.
@@ -84,19 +86,31 @@ impl Shared {
 }
 
 impl Kafka {
-    /// Opens the topics of a prefix on brokers (`host:port`, parted by commas); makes them where there are
-    /// none. What readers know lies in files of a folder while they are open.
+    /// Opens the topics of an address; makes them where there are none. What readers know lies in files of a
+    /// folder while they are open.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where the prefix makes no names of topics, or the topics are of another form;
-    /// [`Error::Store`] where no broker answers.
-    pub async fn open(brokers: &str, prefix: &str, folder: &Path) -> Result<Self, Error> {
-        prefix.parse::<CampaignName>()?;
-        let (brokers, prefix) = (brokers.to_owned(), prefix.to_owned());
-        let shared = Arc::new(Shared { brokers, prefix, folder: folder.to_owned() });
+    /// [`Error::Invalid`] where the prefix makes no names of topics, the topics are of another form, or a
+    /// setting is none of the client's; [`Error::Store`] where no broker answers.
+    pub async fn connect(
+        address: Address,
+        password: Option<String>,
+        folder: &Path,
+    ) -> Result<Self, Error> {
+        address.prefix().parse::<CampaignName>()?;
+        let shared = Arc::new(Shared { address, password, folder: folder.to_owned() });
         make_topics(&shared).await?;
         let appender = Arc::new(Appender::new(Arc::clone(&shared))?);
         Ok(Self { shared, appender, view: Arc::new(Mutex::new(None)), lease: LEASE })
+    }
+
+    /// Opens the topics of a prefix on brokers (`host:port`, parted by commas) of a private network, as
+    /// [`Self::connect`] does.
+    ///
+    /// # Errors
+    /// Likewise.
+    pub async fn open(brokers: &str, prefix: &str, folder: &Path) -> Result<Self, Error> {
+        Self::connect(Address::plain(brokers, prefix), None, folder).await
     }
 
     /// Sets for how long readers keep partitions without asking.
@@ -209,7 +223,13 @@ impl FactLog for Kafka {
 
 async fn make_topics(shared: &Shared) -> Result<(), Error> {
     let admin: AdminClient<DefaultClientContext> =
-        shared.config().create().map_err(|error| broke(&error))?;
+        shared.config().create().map_err(|error| match error {
+            KafkaError::ClientConfig(_, detail, key, _) => {
+                Error::Invalid(format!("the client's setting {key}: {detail}"))
+            }
+            KafkaError::ClientCreation(detail) => Error::Invalid(format!("a client: {detail}")),
+            other => broke(&other),
+        })?;
     let names = [shared.halves(), shared.pairs()];
     let topics = names.iter().map(|name| {
         NewTopic::new(name, i32::from(PARTITIONS), TopicReplication::Fixed(DEFAULT_REPLICATION))

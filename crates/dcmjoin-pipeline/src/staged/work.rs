@@ -30,9 +30,9 @@ use crate::report::Report;
 /// How often a worker without tasks asks for some, and looks whether it is to stop.
 const ASK_EVERY: Duration = Duration::from_millis(500);
 /// How soon it asks again after it had one: the next stage begins, or all ends, with another's last
-/// task. It waits a quarter of the time for which it has had none.
+/// task. It waits a tenth of the time for which it has had none.
 const ASK_FIRST: Duration = Duration::from_millis(20);
-const IDLE_SHARE: u32 = 4;
+const IDLE_SHARE: u32 = 10;
 /// How often a worker without tasks asks whether any are open.
 const OPEN_EVERY: Duration = Duration::from_secs(1);
 

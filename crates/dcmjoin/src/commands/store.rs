@@ -67,10 +67,16 @@ pub(crate) async fn facts(
     let _ = spill;
     match place.split_once("://") {
         #[cfg(feature = "kafka")]
-        Some(("kafka", rest)) => {
-            let wrong = || Hinted::new("the fact log names no topics", KAFKA);
-            let (brokers, prefix) = rest.rsplit_once('/').ok_or_else(wrong)?;
-            let opened = dcmjoin_ledger_kafka::Kafka::open(brokers, prefix, spill).await;
+        Some(("kafka", _)) => {
+            let address: dcmjoin_ledger_kafka::Address = place
+                .parse()
+                .map_err(|error: dcmjoin_ledger::Error| Hinted::new(error.to_string(), KAFKA))?;
+            let password = std::env::var(KAFKA_PASSWORD).ok();
+            if address.wants_password() && password.is_none() {
+                let hint = format!("set {KAFKA_PASSWORD}; a URL is seen by others");
+                return Err(Hinted::new("the user of the brokers has no password", hint).into());
+            }
+            let opened = dcmjoin_ledger_kafka::Kafka::connect(address, password, spill).await;
             Ok(Arc::new(opened.context("open the topics")?.with_lease(lease)))
         }
         #[cfg(feature = "clickhouse")]
@@ -84,7 +90,10 @@ pub(crate) async fn facts(
 }
 
 #[cfg(feature = "kafka")]
-const KAFKA: &str = "expected kafka://host:port,host:port/topic-prefix";
+const KAFKA: &str = "expected kafka://host:port,host:port/topic-prefix, with user@ and \
+                     ?ssl.ca.location=FILE where brokers ask for them";
+#[cfg(feature = "kafka")]
+const KAFKA_PASSWORD: &str = "KAFKA_PASSWORD";
 
 fn unknown(scheme: &str) -> Hinted {
     let known = match cfg!(feature = "postgres") {
