@@ -149,11 +149,21 @@ pub(crate) fn words(error: &Refusal) -> Error {
             let code = text.split_once("Code: ").map(|(_, rest)| rest);
             let digits = code.map(|code| code.split(|c: char| !c.is_ascii_digit()).next());
             match digits.flatten() {
-                Some(code) => failed(format!("the server refuses (code {code})")),
+                Some(code) => failed(format!("the server {} (code {code})", meaning(code))),
                 None => failed("the server's answer is not understood"),
             }
         }
         _ => failed("the server's answer is not understood"),
+    }
+}
+
+/// Returns what people need to know of a code.
+fn meaning(code: &str) -> &'static str {
+    match code {
+        "243" => "has no space left on its disk",
+        "241" => "has no memory left for it",
+        "252" => "merges more slowly than facts come",
+        _ => "refuses",
     }
 }
 

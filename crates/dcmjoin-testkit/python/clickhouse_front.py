@@ -1,6 +1,6 @@
 """ClickHouse as a server for tests: the real engine (chdb) behind a small HTTP front.
 
-Usage: clickhouse_front.py PORT FOLDER
+Usage: clickhouse_front.py PORT FOLDER DATA
 
 The engine, its tables and its answers are ClickHouse's own. The front is not: it runs one request
 after another, knows neither users nor sessions, and neither compresses nor takes what is
@@ -26,12 +26,12 @@ IGNORED = {"wait_end_of_query", "http_wait_end_of_query"}
 
 
 class Engine:
-    """The one session of the engine, and the folder that inserts go through."""
+    """The one session of the engine with its data, and the folder that inserts go through."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, data):
         self.lock = threading.Lock()
         self.input = os.path.join(folder, "input")
-        self.session = session.Session(os.path.join(folder, "data"))
+        self.session = session.Session(data)
         self.databases = set()
 
     def run(self, sql, body, parameters):
@@ -129,8 +129,8 @@ class Server(http.server.ThreadingHTTPServer):
 
 
 def main():
-    port, folder = int(sys.argv[1]), sys.argv[2]
-    Handler.engine = Engine(folder)
+    port, folder, data = int(sys.argv[1]), sys.argv[2], sys.argv[3]
+    Handler.engine = Engine(folder, data)
     Server(("127.0.0.1", port), Handler).serve_forever()
 
 

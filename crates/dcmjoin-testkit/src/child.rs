@@ -60,6 +60,11 @@ impl Kept {
         Ok(Self { stop: Some(stop), keeper: Some(keeper), ended, id })
     }
 
+    /// Returns the number of the server's process.
+    pub(crate) fn id(&self) -> u32 {
+        self.id
+    }
+
     /// Returns how the server ended, or `None` while it runs.
     pub(crate) fn ended(&self) -> Option<ExitStatus> {
         self.ended.try_recv().ok()

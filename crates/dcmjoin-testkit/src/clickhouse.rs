@@ -15,6 +15,7 @@ use anyhow::{Context, Result, bail};
 use tempfile::TempDir;
 
 use crate::child::{Kept, log_tail};
+use crate::disk::Disk;
 use crate::{Python, ports};
 
 /// Ports can be taken between the look and the start.
@@ -28,6 +29,8 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(120);
 #[derive(Debug)]
 pub struct ClickHouse {
     server: Mutex<Option<Kept>>,
+    /// Where its data is, where it is not in the folder.
+    disk: Option<Disk>,
     folder: TempDir,
     python: Python,
     port: u16,
@@ -39,10 +42,22 @@ impl ClickHouse {
     /// # Errors
     /// Where the engine's Python is missing, or the front does not answer within five minutes.
     pub fn start() -> Result<Self> {
+        Self::start_with(None)
+    }
+
+    /// Starts an engine whose data is on a disk of so many bytes.
+    ///
+    /// # Errors
+    /// As [`Self::start`] and [`Disk::new`].
+    pub fn start_on_disk(bytes: u64) -> Result<Self> {
+        Self::start_with(Some(bytes))
+    }
+
+    fn start_with(disk: Option<u64>) -> Result<Self> {
         let python = Python::find_clickhouse()?;
         let mut last = None;
         for _ in 0..ATTEMPTS {
-            match Self::attempt(&python) {
+            match Self::attempt(&python, disk) {
                 Ok(server) => return Ok(server),
                 Err(error) => last = Some(error),
             }
@@ -50,12 +65,19 @@ impl ClickHouse {
         Err(last.context("no attempt was made")?.context("start ClickHouse"))
     }
 
-    fn attempt(python: &Python) -> Result<Self> {
+    fn attempt(python: &Python, disk: Option<u64>) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("dcmjoin-clickhouse-").tempdir()?;
         let [port] = ports::with_twins()?;
-        let server = Self { server: Mutex::new(None), folder, python: python.clone(), port };
+        let disk = disk.map(Disk::new).transpose()?;
+        let server = Self { server: Mutex::new(None), disk, folder, python: python.clone(), port };
         *server.lock() = Some(server.serve()?);
         Ok(server)
+    }
+
+    /// Returns the disk that its data is on, where it is on one of its own.
+    #[must_use]
+    pub fn disk(&self) -> Option<&Disk> {
+        self.disk.as_ref()
     }
 
     /// Returns the URL that clients are told.
@@ -85,8 +107,13 @@ impl ClickHouse {
 
     fn serve(&self) -> Result<Kept> {
         let mut command = self.python.command();
+        let folder = self.disk.as_ref().map(Disk::place);
+        let folder = folder.unwrap_or_else(|| self.folder.path().to_owned());
         command.args(["-c", FRONT, &self.port.to_string()]).arg(self.folder.path());
-        command.current_dir(self.folder.path());
+        command.arg(folder.join("data")).current_dir(self.folder.path());
+        if let Some(disk) = &self.disk {
+            command = disk.enter(&command);
+        }
         let log = self.folder.path().join(LOG);
         let file = fs::File::options().create(true).append(true).open(&log)?;
         let server = Kept::start(&command, Stdio::from(file))?;

@@ -15,6 +15,7 @@ use anyhow::{Context, Result, bail};
 use tempfile::TempDir;
 
 use crate::child::{Kept, log_tail};
+use crate::disk::Disk;
 use crate::{ports, tools};
 
 /// Ports can be taken between the look and the start.
@@ -32,6 +33,8 @@ const CLUSTER_ID: &str = "ZGNtam9pbi10ZXN0a2l0LQ";
 #[derive(Debug)]
 pub struct Kafka {
     brokers: Mutex<Vec<Option<Kept>>>,
+    /// Where its data is, where it is not in the folder.
+    disk: Option<Disk>,
     folder: TempDir,
     libraries: PathBuf,
     /// Of each broker: for clients, and for the other controllers.
@@ -45,7 +48,15 @@ impl Kafka {
     /// Where its libraries or Java are missing, or it does not serve within five minutes; the error
     /// holds the end of its log.
     pub fn start() -> Result<Self> {
-        Self::start_with(1)
+        Self::start_with(1, None)
+    }
+
+    /// Starts one broker whose data is on a disk of so many bytes.
+    ///
+    /// # Errors
+    /// As [`Self::start`] and [`Disk::new`].
+    pub fn start_on_disk(bytes: u64) -> Result<Self> {
+        Self::start_with(1, Some(bytes))
     }
 
     /// Starts three brokers: each partition is on all of them, and a write is acknowledged when two
@@ -54,14 +65,14 @@ impl Kafka {
     /// # Errors
     /// As [`Self::start`].
     pub fn start_three() -> Result<Self> {
-        Self::start_with(CLUSTER)
+        Self::start_with(CLUSTER, None)
     }
 
-    fn start_with(count: usize) -> Result<Self> {
+    fn start_with(count: usize, disk: Option<u64>) -> Result<Self> {
         let libraries = tools::find_kafka()?;
         let mut last = None;
         for _ in 0..ATTEMPTS {
-            match Self::attempt(&libraries, count) {
+            match Self::attempt(&libraries, count, disk) {
                 Ok(kafka) => return Ok(kafka),
                 Err(error) => last = Some(error),
             }
@@ -69,9 +80,10 @@ impl Kafka {
         Err(last.context("no attempt was made")?.context("start Kafka"))
     }
 
-    fn attempt(libraries: &Path, count: usize) -> Result<Self> {
+    fn attempt(libraries: &Path, count: usize, disk: Option<u64>) -> Result<Self> {
         let kafka = Self {
             brokers: Mutex::new((0..count).map(|_| None).collect()),
+            disk: disk.map(Disk::new).transpose()?,
             folder: tempfile::Builder::new().prefix("dcmjoin-kafka-").tempdir()?,
             libraries: libraries.to_owned(),
             ports: (0..count).map(|_| ports::with_twins()).collect::<Result<_>>()?,
@@ -81,7 +93,7 @@ impl Kafka {
                 .context("write a broker's settings")?;
             let mut format = kafka.tool("kafka.tools.StorageTool");
             format.args(["format", "-t", CLUSTER_ID, "-c"]).arg(kafka.properties(broker));
-            let output = format.output().context("start Java")?;
+            let output = kafka.inside(format).output().context("start Java")?;
             if !output.status.success() {
                 let words = String::from_utf8_lossy(&output.stderr);
                 bail!("the storage tool ended with {}:\n{words}", output.status);
@@ -95,6 +107,20 @@ impl Kafka {
             kafka.wait_for_all(&brokers)?;
         }
         Ok(kafka)
+    }
+
+    /// Returns the disk that its data is on, where it is on one of its own.
+    #[must_use]
+    pub fn disk(&self) -> Option<&Disk> {
+        self.disk.as_ref()
+    }
+
+    /// Returns a command whose process sees the brokers' data.
+    fn inside(&self, command: Command) -> Command {
+        match &self.disk {
+            Some(disk) => disk.enter(&command),
+            None => command,
+        }
     }
 
     /// Returns the addresses that clients are told, as `127.0.0.1:PORT` parted by commas.
@@ -177,7 +203,7 @@ impl Kafka {
         let mut command = self.java("kafka.Kafka", &[]);
         command.arg(self.properties(broker));
         let log = fs::File::options().create(true).append(true).open(self.log_path(broker))?;
-        Kept::start(&command, Stdio::from(log))
+        Kept::start(&self.inside(command), Stdio::from(log))
     }
 
     /// Waits until each running broker has heard of all that run.
@@ -200,7 +226,9 @@ impl Kafka {
         let voters = voters.collect::<Vec<_>>().join(",");
         let copies = self.ports.len();
         let acknowledged = copies.min(2);
-        let data = self.folder.path().join(format!("data-{broker}"));
+        let folder = self.disk.as_ref().map(Disk::place);
+        let folder = folder.unwrap_or_else(|| self.folder.path().to_owned());
+        let data = folder.join(format!("data-{broker}"));
         format!(
             "process.roles=broker,controller\n\
              node.id={id}\n\

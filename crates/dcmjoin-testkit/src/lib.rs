@@ -7,6 +7,7 @@
 //!   cluster that the tests of a program share;
 //! - [`Kafka`] is Apache Kafka itself, one broker or three;
 //! - [`ClickHouse`] is its real engine behind an HTTP front that is not;
+//! - [`Disk`] is a small file system of a test's own, to be filled; the servers above can be put on one;
 //! - [`Python`] runs scripts in the environment that `cargo xtask tools` made;
 //! - [`program`] starts the built program with nothing of the developer's own environment.
 //!
@@ -17,6 +18,7 @@
 mod aws;
 mod child;
 mod clickhouse;
+mod disk;
 mod faults;
 mod kafka;
 mod ports;
@@ -28,6 +30,7 @@ mod tools;
 
 pub use aws::StandIn;
 pub use clickhouse::ClickHouse;
+pub use disk::{Ballast, Disk};
 pub use faults::{Fault, FaultProxy, Rule, Seen};
 pub use kafka::Kafka;
 pub use postgres::{Database, Postgres};

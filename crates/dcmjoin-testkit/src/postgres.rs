@@ -14,6 +14,7 @@ use anyhow::{Context, Result, bail};
 use tempfile::TempDir;
 
 use crate::child::{Kept, log_tail};
+use crate::disk::Disk;
 use crate::{ports, tools};
 
 /// Ports can be taken between the look and the start.
@@ -25,11 +26,15 @@ const RESTART_AFTER: Duration = Duration::from_millis(200);
 const USER: &str = "postgres";
 /// How many clients a cluster serves at once.
 const CONNECTIONS: &str = "max_connections=200";
+/// Of a log in files of a megabyte: a small disk holds some.
+const SMALL: &[&str] = &["max_wal_size=8MB", "min_wal_size=2MB"];
 
 /// A running cluster with its data in a folder of its own; gone when dropped.
 #[derive(Debug)]
 pub struct Postgres {
     server: Mutex<Option<Kept>>,
+    /// Where its data is, where it is not in the folder.
+    disk: Option<Disk>,
     folder: TempDir,
     programs: PathBuf,
     account: Option<Account>,
@@ -53,15 +58,23 @@ impl Postgres {
     /// Where the server's programs are missing, or it does not answer within five minutes; the
     /// error holds the end of its log.
     pub fn start() -> Result<Self> {
-        Self::start_with(&[])
+        Self::start_with(None, &[])
     }
 
-    fn start_with(settings: &'static [&'static str]) -> Result<Self> {
+    /// Starts a cluster whose data is on a disk of so many bytes: of an empty one, 40 MB are taken.
+    ///
+    /// # Errors
+    /// As [`Self::start`] and [`Disk::new`].
+    pub fn start_on_disk(bytes: u64) -> Result<Self> {
+        Self::start_with(Some(bytes), SMALL)
+    }
+
+    fn start_with(disk: Option<u64>, settings: &'static [&'static str]) -> Result<Self> {
         let programs = tools::find_postgres()?;
         let account = account()?;
         let mut last = None;
         for _ in 0..ATTEMPTS {
-            match Self::attempt(&programs, account, settings) {
+            match Self::attempt(&programs, account, disk, settings) {
                 Ok(cluster) => return Ok(cluster),
                 Err(error) => last = Some(error),
             }
@@ -72,6 +85,7 @@ impl Postgres {
     fn attempt(
         programs: &Path,
         account: Option<Account>,
+        disk: Option<u64>,
         settings: &'static [&'static str],
     ) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("dcmjoin-postgres-").tempdir()?;
@@ -81,6 +95,7 @@ impl Postgres {
         let [port] = ports::with_twins()?;
         let cluster = Self {
             server: Mutex::new(None),
+            disk: disk.map(Disk::new).transpose()?,
             folder,
             programs: programs.to_owned(),
             account,
@@ -90,9 +105,18 @@ impl Postgres {
         };
         let mut init = cluster.as_server("initdb");
         init.arg("-D").arg(cluster.data()).args(["-A", "trust", "-U", USER, "--no-sync"]);
+        if cluster.disk.is_some() {
+            init.arg("--wal-segsize=1");
+        }
         run(init.args(["-E", "UTF8", "--locale=C.UTF-8"]))?;
         *cluster.lock() = Some(cluster.serve()?);
         Ok(cluster)
+    }
+
+    /// Returns the disk that its data is on, where it is on one of its own.
+    #[must_use]
+    pub fn disk(&self) -> Option<&Disk> {
+        self.disk.as_ref()
     }
 
     /// Makes an empty database, and returns its URL.
@@ -206,11 +230,15 @@ impl Postgres {
             }
         };
         command.current_dir(self.folder.path()).env("LC_ALL", "C.UTF-8");
-        command
+        match &self.disk {
+            Some(disk) => disk.enter(&command),
+            None => command,
+        }
     }
 
     fn data(&self) -> PathBuf {
-        self.folder.path().join("data")
+        let folder = self.disk.as_ref().map(Disk::place);
+        folder.unwrap_or_else(|| self.folder.path().to_owned()).join("data")
     }
 
     fn log_path(&self) -> PathBuf {
@@ -251,7 +279,7 @@ impl Database {
         let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
         let cluster = match shared.upgrade() {
             Some(cluster) => cluster,
-            None => Arc::new(Postgres::start_with(&["fsync=off"])?),
+            None => Arc::new(Postgres::start_with(None, &["fsync=off"])?),
         };
         *shared = Arc::downgrade(&cluster);
         drop(shared);

@@ -2,7 +2,7 @@
 
 // `cfg(test)` holds for all of a test binary; said here, it lets helpers unwrap as tests do.
 #[cfg(test)]
-#[path = "../../../dcmjoin-ledger/tests/it/fact_suite.rs"]
+#[path = "../../../dcmjoin-ledger/tests/it/fact_suite/mod.rs"]
 mod fact_suite;
 #[cfg(test)]
 mod facts;

@@ -5,8 +5,12 @@ use std::time::Duration;
 use dcmjoin_ledger_kafka::Kafka;
 use tokio::sync::Mutex;
 
+use crate::fact_suite::full;
+
 /// So short that a test can wait for it, and longer than a busy machine is silent.
 const LEASE: Duration = Duration::from_secs(10);
+/// Bytes of a disk that holds the topics, and is full soon.
+const DISK: u64 = 128 << 20;
 
 /// Brokers are heavy: those of one test at a time.
 static BROKERS: Mutex<()> = Mutex::const_new(());
@@ -14,7 +18,7 @@ static BROKERS: Mutex<()> = Mutex::const_new(());
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn it_does_what_every_fact_log_does() {
     let _alone = BROKERS.lock().await;
-    let server = dcmjoin_testkit::Kafka::start().unwrap();
+    let server = dcmjoin_testkit::Kafka::start_on_disk(DISK).unwrap();
     let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let brokers = server.bootstrap();
     let log = Kafka::open(&brokers, "facts", one.path()).await.unwrap().with_lease(LEASE);
@@ -26,6 +30,17 @@ async fn it_does_what_every_fact_log_does() {
         silence: Some(LEASE + Duration::from_secs(5)),
     };
     crate::fact_suite::check(&subject).await;
+    // A broker whose only disk takes nothing ends, and whoever keeps it starts it again.
+    let ballast = server.disk().unwrap().ballast();
+    let disk = full::Disk {
+        fill: &|| ballast.fill().unwrap(),
+        free: &|| {
+            ballast.free().unwrap();
+            server.kill_and_restart().unwrap();
+        },
+        says: None,
+    };
+    full::a_full_disk_loses_nothing(&subject, &disk, "full").await;
 }
 
 /// Three brokers, each record on all of them, acknowledged by two; one is killed for good.
@@ -46,5 +61,5 @@ async fn the_loss_of_a_broker_loses_nothing() {
     };
     crate::fact_suite::a_server_that_is_killed_loses_nothing(&subject).await;
     // What is left of the cluster tells zombies as all of it does.
-    crate::fact_suite::a_silent_reader_is_kept_out(&subject, silence).await;
+    crate::fact_suite::readers::a_silent_reader_is_kept_out(&subject, silence).await;
 }

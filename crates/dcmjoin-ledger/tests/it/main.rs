@@ -5,8 +5,6 @@
 #[cfg(test)]
 mod fact_suite;
 #[cfg(test)]
-mod full;
-#[cfg(test)]
 mod sqlite;
 #[cfg(test)]
 mod task_suite;

@@ -1,13 +1,23 @@
 //! The embedded store, asked what every store is asked, and as two processes would.
 
+use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use dcmjoin_ledger::facts::{Fact, PARTITIONS, Until};
 use dcmjoin_ledger::{Error, FactLog, Sqlite};
 use dcmjoin_model::{Half, SopInstanceUid};
+use dcmjoin_testkit::{Ballast, Disk};
+
+/// Bytes of a disk that holds the file and its log, and is full soon.
+const DISK: u64 = 32 << 20;
+
+/// Tells the test that it was started on that disk, and where it is.
+const PLACE: &str = "DCMJOIN_TEST_DISK";
+const FILE: &str = "tasks.sqlite";
 
 fn open(dir: &tempfile::TempDir) -> Sqlite {
-    Sqlite::open(&dir.path().join("tasks.sqlite")).unwrap()
+    Sqlite::open(&dir.path().join(FILE)).unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -16,11 +26,26 @@ async fn it_does_what_every_task_store_does() {
     crate::task_suite::check(&open(&dir)).await;
 }
 
+/// On a disk that only a process of its own sees: the same test, started again there.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn it_does_what_every_fact_log_does() {
-    let dir = tempfile::tempdir().unwrap();
+    if let Some(place) = std::env::var_os(PLACE) {
+        return ask_the_log(Path::new(&place)).await;
+    }
+    let disk = Disk::new(DISK).unwrap();
+    let mut test = Command::new(std::env::current_exe().unwrap());
+    test.args(["--exact", "sqlite::it_does_what_every_fact_log_does", "--nocapture"]);
+    test.env(PLACE, disk.place());
+    let output = disk.enter(&test).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(said.contains("1 passed") && disk.path().join(FILE).exists(), "{said}");
+}
+
+async fn ask_the_log(place: &Path) {
+    let open = || Sqlite::open(&place.join(FILE)).unwrap();
     let lease = Duration::from_secs(5);
-    let (log, other) = (open(&dir).with_lease(lease), open(&dir).with_lease(lease));
+    let (log, other) = (open().with_lease(lease), open().with_lease(lease));
     let subject = crate::fact_suite::Subject {
         log: &log,
         other: &other,
@@ -28,15 +53,22 @@ async fn it_does_what_every_fact_log_does() {
         silence: Some(lease + Duration::from_secs(1)),
     };
     crate::fact_suite::check(&subject).await;
+    let ballast = Ballast::at(place);
+    let disk = crate::fact_suite::full::Disk {
+        fill: &|| ballast.fill().unwrap(),
+        free: &|| ballast.free().unwrap(),
+        says: Some("full"),
+    };
+    crate::fact_suite::full::a_full_disk_loses_nothing(&subject, &disk, "full").await;
 }
 
 #[tokio::test]
 async fn a_file_of_another_form_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     drop(open(&dir));
-    let connection = rusqlite::Connection::open(dir.path().join("tasks.sqlite")).unwrap();
+    let connection = rusqlite::Connection::open(dir.path().join(FILE)).unwrap();
     connection.pragma_update(None, "user_version", 99).unwrap();
-    let error = Sqlite::open(&dir.path().join("tasks.sqlite")).unwrap_err();
+    let error = Sqlite::open(&dir.path().join(FILE)).unwrap_err();
     assert!(error.to_string().contains("form 99"), "{error}");
 }
 

@@ -1,9 +1,14 @@
 //! What every fact log must do, asked of any: [`check`] on one that holds no campaign.
+//!
+//! Readers that share, die and fall silent are in `readers`, a disk without space in `full`.
 
-use std::collections::{BTreeMap, BTreeSet};
+pub(crate) mod full;
+pub(crate) mod readers;
+
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use dcmjoin_ledger::facts::{Fact, FactDepth, FactReader, Fencing, PARTITIONS, Pair, Until};
+use dcmjoin_ledger::facts::{Fact, FactDepth, FactReader, Pair, Until};
 use dcmjoin_ledger::{CampaignName, Error, FactLog};
 use dcmjoin_model::{Half, SopInstanceUid};
 
@@ -11,7 +16,7 @@ use dcmjoin_model::{Half, SopInstanceUid};
 const PATIENCE: Duration = Duration::from_secs(600);
 const LOOK: Duration = Duration::from_millis(500);
 /// Has a table with what each log promises.
-const PAGE: &str = include_str!("../../../../docs/fact-log.md");
+const PAGE: &str = include_str!("../../../../../docs/fact-log.md");
 /// How often an append is made again while the server is away.
 const TRIES: usize = 100;
 
@@ -37,12 +42,7 @@ pub(crate) async fn check(subject: &Subject<'_>) {
     pairs_come_in_any_order_and_the_rest_is_listed(subject).await;
     the_same_fact_a_hundred_times_is_one(subject).await;
     what_is_not_done_is_given_again(subject).await;
-    readers_share_the_partitions(subject).await;
-    if let Some(silence) = subject.silence {
-        a_killed_reader_leaves_its_pairs_to_another(subject).await;
-        a_silent_reader_is_kept_out(subject, silence).await;
-        a_slow_reader_keeps_its_partitions(subject, silence).await;
-    }
+    readers::check(subject).await;
     a_server_that_is_killed_loses_nothing(subject).await;
 }
 
@@ -133,6 +133,17 @@ async fn find(reader: &mut dyn FactReader, count: usize) -> Found {
 async fn done(reader: &mut dyn FactReader, found: &Found) {
     let pairs: Vec<Pair> = found.values().cloned().collect();
     reader.done(&pairs).await.unwrap();
+}
+
+/// Says it until it is heard: a reader may have lost its partitions with the server, and has them
+/// again soon. What it is given meanwhile is added.
+async fn done_after_all(reader: &mut dyn FactReader, found: &mut Found) {
+    let pairs: Vec<Pair> = found.values().cloned().collect();
+    let until = Instant::now() + PATIENCE;
+    while let Err(error) = reader.done(&pairs).await {
+        assert!(Instant::now() < until, "{error}");
+        look(reader, found).await;
+    }
 }
 
 /// Waits until the depth is as expected: some logs know a little later what is done.
@@ -264,103 +275,6 @@ async fn what_is_not_done_is_given_again(subject: &Subject<'_>) {
     reader.leave().await.unwrap();
 }
 
-/// Between two readers no partition is lost, and each has its part; a reader that leaves leaves its
-/// part to the other.
-async fn readers_share_the_partitions(subject: &Subject<'_>) {
-    let mut one = subject.log.join("share-1").await.unwrap();
-    let mut found = Found::new();
-    let until = Instant::now() + PATIENCE;
-    while one.partitions().len() < usize::from(PARTITIONS) {
-        look(one.as_mut(), &mut found).await;
-        assert!(Instant::now() < until, "one reader has {:?}", one.partitions());
-    }
-    let mut two = subject.other.join("share-2").await.unwrap();
-    loop {
-        look(one.as_mut(), &mut found).await;
-        look(two.as_mut(), &mut found).await;
-        let (mine, others): (BTreeSet<u16>, BTreeSet<u16>) =
-            (one.partitions().into_iter().collect(), two.partitions().into_iter().collect());
-        let all = mine.union(&others).count() == usize::from(PARTITIONS);
-        if all && mine.is_disjoint(&others) && mine.len().min(others.len()) >= 20 {
-            break;
-        }
-        assert!(Instant::now() < until, "shares of {} and {}", mine.len(), others.len());
-    }
-    one.leave().await.unwrap();
-    while two.partitions().len() < usize::from(PARTITIONS) {
-        look(two.as_mut(), &mut found).await;
-        assert!(Instant::now() < until, "the other has {:?}", two.partitions());
-    }
-    assert!(found.is_empty());
-    two.leave().await.unwrap();
-}
-
-/// Killed after it was given pairs, and after it said of a part that they are done.
-async fn a_killed_reader_leaves_its_pairs_to_another(subject: &Subject<'_>) {
-    let name = campaign("killed");
-    append(subject.log, &name, &facts("killed", 50)).await;
-    let mut reader = subject.log.join("killed").await.unwrap();
-    let mut left = find(reader.as_mut(), 40).await;
-    let finished: Found = (0..30).filter_map(|_| left.pop_first()).collect();
-    done(reader.as_mut(), &finished).await;
-    // Nothing is given back, and nobody is told.
-    std::mem::forget(reader);
-    let mut heir = subject.other.join("heir").await.unwrap();
-    let inherited = find(heir.as_mut(), 10).await;
-    assert!(inherited.keys().eq(left.keys()));
-    done(heir.as_mut(), &inherited).await;
-    depth_becomes(subject.log, &name, FactDepth { facts: 90, open: 10, pairs: 0 }).await;
-    heir.leave().await.unwrap();
-}
-
-/// One that comes back after its lease can do no harm.
-pub(crate) async fn a_silent_reader_is_kept_out(subject: &Subject<'_>, silence: Duration) {
-    let name = campaign("silent");
-    append(subject.log, &name, &facts("silent", 50)).await;
-    let mut zombie = subject.log.join("zombie").await.unwrap();
-    let given = find(zombie.as_mut(), 40).await;
-    tokio::time::sleep(silence).await;
-    let mut heir = subject.other.join("zombie-heir").await.unwrap();
-    let found = find(heir.as_mut(), 40).await;
-    done(heir.as_mut(), &found).await;
-    let pairs: Vec<Pair> = given.values().cloned().collect();
-    let said = zombie.done(&pairs).await;
-    match subject.log.capabilities().fencing {
-        Fencing::Refused => assert!(matches!(said, Err(Error::Fenced)), "{said:?}"),
-        Fencing::Harmless => said.unwrap(),
-    }
-    depth_becomes(subject.log, &name, FactDepth { facts: 90, open: 10, pairs: 0 }).await;
-    heir.leave().await.unwrap();
-    zombie.leave().await.unwrap();
-}
-
-/// A reader that takes longer over all than a lease, and looks in between, keeps what it has; appends do
-/// not wait for it, and it is given no more than it asks for.
-async fn a_slow_reader_keeps_its_partitions(subject: &Subject<'_>, silence: Duration) {
-    const ASKED: usize = 9;
-    let name = campaign("slow");
-    let all = facts("slow", 100);
-    let mut appends = all.chunks(30);
-    let mut reader = subject.log.join("slow").await.unwrap();
-    let (mut found, began) = (0, Instant::now());
-    while found < 80 {
-        if let Some(chunk) = appends.next() {
-            append(subject.other, &name, chunk).await;
-        }
-        let pairs = reader.next(ASKED, LOOK).await.unwrap();
-        assert!(pairs.len() <= ASKED && began.elapsed() < PATIENCE, "found {found} of 80 pairs");
-        if began.elapsed() < silence {
-            tokio::time::sleep(silence / 4).await;
-        }
-        reader.done(&pairs).await.unwrap();
-        found += pairs.len();
-    }
-    assert!(began.elapsed() > silence);
-    assert_eq!(reader.partitions().len(), usize::from(PARTITIONS));
-    depth_becomes(subject.log, &name, FactDepth { facts: 180, open: 20, pairs: 0 }).await;
-    reader.leave().await.unwrap();
-}
-
 /// Killed in the middle of appends and of reads.
 pub(crate) async fn a_server_that_is_killed_loses_nothing(subject: &Subject<'_>) {
     let name = campaign("restarted");
@@ -384,14 +298,8 @@ pub(crate) async fn a_server_that_is_killed_loses_nothing(subject: &Subject<'_>)
         }
         found
     };
-    let ((), (), found) = tokio::join!(appended, killed, read);
-    let pairs: Vec<Pair> = found.into_values().collect();
-    let until = Instant::now() + PATIENCE;
-    while let Err(error) = reader.done(&pairs).await {
-        assert!(Instant::now() < until, "{error}");
-        // It may have lost its partitions with the server, and has them again soon.
-        look(reader.as_mut(), &mut Found::new()).await;
-    }
+    let ((), (), mut found) = tokio::join!(appended, killed, read);
+    done_after_all(reader.as_mut(), &mut found).await;
     depth_becomes(subject.other, &name, FactDepth { facts: 1_800, open: 200, pairs: 0 }).await;
     reader.leave().await.unwrap();
 }
