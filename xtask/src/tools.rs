@@ -20,12 +20,17 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("dciodvfy", "dicom3tools"),
     ("gdcmconv", "libgdcm-tools"),
     ("g++", "g++"),
+    (OPENSSL, "libssl-dev"),
     ("java", "default-jre-headless"),
     ("make", "make"),
     ("mvn", "maven"),
+    ("pkg-config", "pkg-config"),
     (POSTGRES, "postgresql"),
     ("setpriv", "util-linux"),
 ];
+
+/// Headers, not a program: the client of Kafka is built with them.
+const OPENSSL: &str = "openssl/ssl.h";
 
 /// Debian keeps its server's programs off the path, in a folder a version.
 const POSTGRES: &str = "initdb";
@@ -144,6 +149,7 @@ fn is_there(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
         || (program == POSTGRES && has_postgres())
+        || (program == OPENSSL && Path::new("/usr/include").join(OPENSSL).is_file())
 }
 
 fn has_postgres() -> bool {

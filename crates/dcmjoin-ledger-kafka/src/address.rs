@@ -61,6 +61,11 @@ impl Address {
         self.user.is_some()
     }
 
+    /// Returns whether the brokers may refuse a client.
+    pub(crate) fn is_secured(&self) -> bool {
+        self.user.is_some() || !self.settings.is_empty()
+    }
+
     /// Tells a client what it needs to reach the brokers.
     pub(crate) fn tell(&self, password: Option<&str>, config: &mut ClientConfig) {
         config.set("bootstrap.servers", &self.brokers);
@@ -131,7 +136,7 @@ mod tests {
             pairs(&[
                 ("bootstrap.servers", "a:1"),
                 ("sasl.mechanism", "SCRAM-SHA-512"),
-                ("sasl.password", "secret"),
+                ("sasl.password", "[sanitized for safety]"),
                 ("sasl.username", "me"),
                 ("security.protocol", "sasl_ssl"),
             ])

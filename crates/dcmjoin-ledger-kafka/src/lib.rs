@@ -8,7 +8,7 @@
 //!
 //! In reading order:
 //!
-//! - [`Address`]: where the brokers are; [`Kafka`]: two topics as a log; `log` makes them;
+//! - [`Address`]: where the brokers are; `admit`: whether they let this program in; [`Kafka`]: two topics as a log; `log` makes them;
 //! - `message`: facts and pairs as records;
 //! - `state`: what a reader knows of partitions, in a file;
 //! - `follower`: reads a topic's partitions up to their ends;
@@ -24,6 +24,7 @@
 //! A record that is not understood is passed over: it is not of this program.
 
 mod address;
+mod admit;
 mod append;
 mod follower;
 mod log;

@@ -18,6 +18,7 @@ use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaErrorCode;
 
 use crate::address::Address;
+use crate::admit::admitted;
 use crate::append::{Appender, Item};
 use crate::message::{fact_key, fact_value, pair_key};
 use crate::reader::Reader;
@@ -99,6 +100,11 @@ impl Kafka {
     ) -> Result<Self, Error> {
         address.prefix().parse::<CampaignName>()?;
         let shared = Arc::new(Shared { address, password, folder: folder.to_owned() });
+        check_client(&shared)?;
+        if shared.address.is_secured() {
+            let shared = Arc::clone(&shared);
+            blocking(move || admitted(&shared)).await?;
+        }
         make_topics(&shared).await?;
         let appender = Arc::new(Appender::new(Arc::clone(&shared))?);
         Ok(Self { shared, appender, view: Arc::new(Mutex::new(None)), lease: LEASE })
@@ -221,15 +227,20 @@ impl FactLog for Kafka {
     }
 }
 
+/// Says which setting no client can be made with.
+fn check_client(shared: &Shared) -> Result<(), Error> {
+    match shared.config().create::<AdminClient<DefaultClientContext>>() {
+        Err(KafkaError::ClientConfig(_, detail, key, _)) => {
+            Err(Error::Invalid(format!("the client's setting {key}: {detail}")))
+        }
+        Err(KafkaError::ClientCreation(detail)) => Err(Error::Invalid(detail)),
+        made => made.map(drop).map_err(|error| broke(&error)),
+    }
+}
+
 async fn make_topics(shared: &Shared) -> Result<(), Error> {
     let admin: AdminClient<DefaultClientContext> =
-        shared.config().create().map_err(|error| match error {
-            KafkaError::ClientConfig(_, detail, key, _) => {
-                Error::Invalid(format!("the client's setting {key}: {detail}"))
-            }
-            KafkaError::ClientCreation(detail) => Error::Invalid(format!("a client: {detail}")),
-            other => broke(&other),
-        })?;
+        shared.config().create().map_err(|error| broke(&error))?;
     let names = [shared.halves(), shared.pairs()];
     let topics = names.iter().map(|name| {
         NewTopic::new(name, i32::from(PARTITIONS), TopicReplication::Fixed(DEFAULT_REPLICATION))

@@ -2,6 +2,8 @@
 //!
 //! Each broker is a controller too (`KRaft`), as one process; there is no other service.
 
+mod secured;
+
 use std::ffi::OsString;
 use std::fs;
 use std::io::{Read, Write};
@@ -14,6 +16,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use tempfile::TempDir;
 
+use self::secured::{PASSWORD, Secured, USER};
 use crate::child::{Kept, log_tail};
 use crate::disk::Disk;
 use crate::{ports, tools};
@@ -35,6 +38,8 @@ pub struct Kafka {
     brokers: Mutex<Vec<Option<Kept>>>,
     /// Where its data is, where it is not in the folder.
     disk: Option<Disk>,
+    /// The listener for users, where there is one.
+    secured: Option<Secured>,
     folder: TempDir,
     libraries: PathBuf,
     /// Of each broker: for clients, and for the other controllers.
@@ -48,7 +53,15 @@ impl Kafka {
     /// Where its libraries or Java are missing, or it does not serve within five minutes; the error
     /// holds the end of its log.
     pub fn start() -> Result<Self> {
-        Self::start_with(1, None)
+        Self::start_with(1, None, false)
+    }
+
+    /// Starts one broker that has another listener too: over TLS, for a user with a password.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn start_secured() -> Result<Self> {
+        Self::start_with(1, None, true)
     }
 
     /// Starts one broker whose data is on a disk of so many bytes.
@@ -56,7 +69,7 @@ impl Kafka {
     /// # Errors
     /// As [`Self::start`] and [`Disk::new`].
     pub fn start_on_disk(bytes: u64) -> Result<Self> {
-        Self::start_with(1, Some(bytes))
+        Self::start_with(1, Some(bytes), false)
     }
 
     /// Starts three brokers: each partition is on all of them, and a write is acknowledged when two
@@ -65,14 +78,14 @@ impl Kafka {
     /// # Errors
     /// As [`Self::start`].
     pub fn start_three() -> Result<Self> {
-        Self::start_with(CLUSTER, None)
+        Self::start_with(CLUSTER, None, false)
     }
 
-    fn start_with(count: usize, disk: Option<u64>) -> Result<Self> {
+    fn start_with(count: usize, disk: Option<u64>, is_secured: bool) -> Result<Self> {
         let libraries = tools::find_kafka()?;
         let mut last = None;
         for _ in 0..ATTEMPTS {
-            match Self::attempt(&libraries, count, disk) {
+            match Self::attempt(&libraries, count, disk, is_secured) {
                 Ok(kafka) => return Ok(kafka),
                 Err(error) => last = Some(error),
             }
@@ -80,11 +93,22 @@ impl Kafka {
         Err(last.context("no attempt was made")?.context("start Kafka"))
     }
 
-    fn attempt(libraries: &Path, count: usize, disk: Option<u64>) -> Result<Self> {
+    fn attempt(
+        libraries: &Path,
+        count: usize,
+        disk: Option<u64>,
+        is_secured: bool,
+    ) -> Result<Self> {
+        let folder = tempfile::Builder::new().prefix("dcmjoin-kafka-").tempdir()?;
+        let secured = match is_secured {
+            true => Some(Secured::new(folder.path(), ports::with_twins::<1>()?[0])?),
+            false => None,
+        };
         let kafka = Self {
             brokers: Mutex::new((0..count).map(|_| None).collect()),
             disk: disk.map(Disk::new).transpose()?,
-            folder: tempfile::Builder::new().prefix("dcmjoin-kafka-").tempdir()?,
+            secured,
+            folder,
             libraries: libraries.to_owned(),
             ports: (0..count).map(|_| ports::with_twins()).collect::<Result<_>>()?,
         };
@@ -93,6 +117,9 @@ impl Kafka {
                 .context("write a broker's settings")?;
             let mut format = kafka.tool("kafka.tools.StorageTool");
             format.args(["format", "-t", CLUSTER_ID, "-c"]).arg(kafka.properties(broker));
+            if kafka.secured.is_some() {
+                format.args(["--add-scram", &Secured::user()]);
+            }
             let output = kafka.inside(format).output().context("start Java")?;
             if !output.status.success() {
                 let words = String::from_utf8_lossy(&output.stderr);
@@ -128,6 +155,16 @@ impl Kafka {
     pub fn bootstrap(&self) -> String {
         let addresses = self.ports.iter().map(|[client, _]| format!("127.0.0.1:{client}"));
         addresses.collect::<Vec<_>>().join(",")
+    }
+
+    /// Returns the address of the listener for users, as `dcmjoin` takes it, and the password; of one that
+    /// was started with [`Self::start_secured`].
+    #[must_use]
+    pub fn secured(&self, prefix: &str) -> Option<(String, &'static str)> {
+        let secured = self.secured.as_ref()?;
+        let (brokers, certificate) = (secured.bootstrap(), secured.certificate.display());
+        let address = format!("kafka://{USER}@{brokers}/{prefix}?ssl.ca.location={certificate}");
+        Some((address, PASSWORD))
     }
 
     /// Returns a command for one of Kafka's own tools, by the name of its class; it starts sooner
@@ -229,14 +266,17 @@ impl Kafka {
         let folder = self.disk.as_ref().map(Disk::place);
         let folder = folder.unwrap_or_else(|| self.folder.path().to_owned());
         let data = folder.join(format!("data-{broker}"));
+        let listener = self.secured.as_ref().map(Secured::listener).unwrap_or_default();
+        let security = self.secured.as_ref().map(Secured::settings).unwrap_or_default();
         format!(
             "process.roles=broker,controller\n\
              node.id={id}\n\
              controller.quorum.voters={voters}\n\
-             listeners=PLAINTEXT://127.0.0.1:{client},CONTROLLER://127.0.0.1:{controller}\n\
-             advertised.listeners=PLAINTEXT://127.0.0.1:{client}\n\
+             listeners=PLAINTEXT://127.0.0.1:{client},CONTROLLER://127.0.0.1:{controller}{listener}\n\
+             advertised.listeners=PLAINTEXT://127.0.0.1:{client}{listener}\n\
              controller.listener.names=CONTROLLER\n\
-             listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT\n\
+             listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,\
+             SECURED:SASL_SSL\n\
              log.dirs={data}\n\
              auto.create.topics.enable=false\n\
              default.replication.factor={copies}\n\
@@ -248,7 +288,8 @@ impl Kafka {
              transaction.state.log.num.partitions=4\n\
              group.initial.rebalance.delay.ms=0\n\
              group.min.session.timeout.ms=1000\n\
-             broker.session.timeout.ms=6000\n",
+             broker.session.timeout.ms=6000\n\
+             {security}",
             id = broker + 1,
             data = data.display(),
         )

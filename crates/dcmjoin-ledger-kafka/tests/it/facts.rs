@@ -63,3 +63,32 @@ async fn the_loss_of_a_broker_loses_nothing() {
     // What is left of the cluster tells zombies as all of it does.
     crate::fact_suite::readers::a_silent_reader_is_kept_out(&subject, silence).await;
 }
+
+/// Companies' brokers ask for TLS and a user: appends, readers and *done* all go that way.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_secured_listener_lets_in_who_knows_the_password() {
+    let _alone = BROKERS.lock().await;
+    let server = dcmjoin_testkit::Kafka::start_secured().unwrap();
+    let (address, password) = server.secured("facts").unwrap();
+    let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let connect = |address: &str, password: &str, folder: &std::path::Path| {
+        let (address, folder) = (address.parse().unwrap(), folder.to_owned());
+        let password = Some(password.to_owned());
+        async move { Kafka::connect(address, password, &folder).await }
+    };
+    let log = connect(&address, password, one.path()).await.unwrap().with_lease(LEASE);
+    let other = connect(&address, password, two.path()).await.unwrap().with_lease(LEASE);
+    let subject = crate::fact_suite::Subject {
+        log: &log,
+        other: &other,
+        restart: &|| server.kill_and_restart().unwrap(),
+        silence: None,
+    };
+    crate::fact_suite::pairs_come_in_any_order_and_the_rest_is_listed(&subject).await;
+    let (untrusted, _) = address.split_once('?').unwrap();
+    for (address, password) in [(address.as_str(), "guess"), (untrusted, password)] {
+        let error = connect(address, password, one.path()).await.unwrap_err().to_string();
+        assert!(error.contains("KAFKA_PASSWORD"), "{error}");
+        assert!(!error.contains("guess") && !error.contains(password), "{error}");
+    }
+}

@@ -20,8 +20,8 @@ pub(crate) struct WorkArgs {
         hide_env_values = true
     )]
     pub(crate) tasks: String,
-    /// The fact log, where it is not in the task store: likewise, or `kafka://host:port/topic-prefix`,
-    /// or `clickhouse://user@host:port/database`
+    /// The fact log, where it is not in the task store: likewise, or `kafka://[user@]host:port/topic-prefix`
+    /// (its password from `KAFKA_PASSWORD`), or `clickhouse://user@host:port/database`
     #[arg(long, global = true, value_name = "LOG", env = "DCMJOIN_FACTS", hide_env_values = true)]
     pub(crate) facts: Option<String>,
     #[command(subcommand)]

@@ -71,9 +71,9 @@ pub(crate) async fn facts(
             let address: dcmjoin_ledger_kafka::Address = place
                 .parse()
                 .map_err(|error: dcmjoin_ledger::Error| Hinted::new(error.to_string(), KAFKA))?;
-            let password = std::env::var(KAFKA_PASSWORD).ok();
+            let password = std::env::var("KAFKA_PASSWORD").ok();
             if address.wants_password() && password.is_none() {
-                let hint = format!("set {KAFKA_PASSWORD}; a URL is seen by others");
+                let hint = "set KAFKA_PASSWORD: what stands in an address is seen by others";
                 return Err(Hinted::new("the user of the brokers has no password", hint).into());
             }
             let opened = dcmjoin_ledger_kafka::Kafka::connect(address, password, spill).await;
@@ -92,8 +92,6 @@ pub(crate) async fn facts(
 #[cfg(feature = "kafka")]
 const KAFKA: &str = "expected kafka://host:port,host:port/topic-prefix, with user@ and \
                      ?ssl.ca.location=FILE where brokers ask for them";
-#[cfg(feature = "kafka")]
-const KAFKA_PASSWORD: &str = "KAFKA_PASSWORD";
 
 fn unknown(scheme: &str) -> Hinted {
     let known = match cfg!(feature = "postgres") {

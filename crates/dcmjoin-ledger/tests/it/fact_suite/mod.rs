@@ -191,7 +191,7 @@ fn what_it_promises_is_documented(log: &dyn FactLog) {
 }
 
 /// Both campaigns at once, from two machines, with a fifth of the numbers alone.
-async fn pairs_come_in_any_order_and_the_rest_is_listed(subject: &Subject<'_>) {
+pub(crate) async fn pairs_come_in_any_order_and_the_rest_is_listed(subject: &Subject<'_>) {
     let names = [campaign("any-order"), campaign("any_order_2")];
     let all = [facts("one", 400), facts("two", 100)];
     let one = async {
