@@ -3,6 +3,7 @@
 //! In reading order:
 //!
 //! - [`Postgres`]: a database as a store; `session` has its connections, `schema` its tables;
+//! - `binding`: which store it is, and which one its facts are of;
 //! - `tasks`: claims in batches with `SKIP LOCKED`, leases and tokens;
 //! - `facts`: facts come by `COPY`, and pairs are made by one statement for a whole batch;
 //! - `reader`: leased partitions, and the pairs that wait in them;
@@ -18,6 +19,7 @@
 //! again. A server that is away is waited for when a connection is made, for at most
 //! [`session::OUTAGE_MAX`].
 
+mod binding;
 mod facts;
 mod reader;
 mod schema;
