@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use clickhouse::{Client, Row};
+use dcmjoin_ledger::binding::StoreId;
 use dcmjoin_ledger::facts::{
     Assignment, Capabilities, Dedup, Durable, FACTS_MAX, Fact, FactDepth, FactLog, FactReader,
     Fencing, Pairing, Until, few_enough, partition,
@@ -14,6 +15,12 @@ use xxhash_rust::xxh3::Xxh3;
 use crate::log::{ClickHouse, failed, words};
 use crate::reader::Reader;
 
+/// Which task store the facts are of, as the comment of a table: of those who make one at the same
+/// moment, one makes it.
+const STORE: &str = "
+CREATE TABLE IF NOT EXISTS dcmjoin_store (id String) ENGINE = MergeTree ORDER BY id COMMENT ?";
+const STORED: &str = "
+SELECT comment FROM system.tables WHERE database = currentDatabase() AND name = 'dcmjoin_store'";
 const DEPTH: &str = "
 SELECT sum(facts), sumIf(facts, alone), countIf(NOT alone AND NOT is_done) FROM (
     SELECT uniqExact(half, archive, offset) AS facts, uniqExact(half) = 1 AS alone,
@@ -76,6 +83,13 @@ impl FactLog for ClickHouse {
             assignment: Assignment::Rule,
             is_shared: true,
         }
+    }
+
+    async fn bind(&self, store: &StoreId) -> Result<(), Error> {
+        let make = self.client.query(STORE).bind(store.as_str());
+        make.execute().await.map_err(|error| words(&error))?;
+        let kept = self.client.query(STORED).fetch_one::<String>().await;
+        store.check(&kept.map_err(|error| words(&error))?)
     }
 
     async fn append(&self, campaign: &CampaignName, facts: &[Fact]) -> Result<(), Error> {

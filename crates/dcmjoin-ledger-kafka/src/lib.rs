@@ -14,6 +14,7 @@
 //! - `follower`: reads a topic's partitions up to their ends;
 //! - `append`: records are sent, and waited for; `member`: the group that parts the partitions;
 //! - `reader`: gives pairs of its partitions, and says what is done in a transaction;
+//! - `binding`: which task store the facts are of, in a topic `PREFIX.store`;
 //! - `view`: what there is of a campaign, from all partitions.
 //!
 //! **Invariants.** Offsets are not what decides what is done; the topic of pairs is. The offsets that the
@@ -26,6 +27,7 @@
 mod address;
 mod admit;
 mod append;
+mod binding;
 mod follower;
 mod log;
 mod member;

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
+use dcmjoin_ledger::binding::StoreId;
 use dcmjoin_ledger::facts::{
     Assignment, Capabilities, Dedup, Durable, FACTS_MAX, Fact, FactDepth, FactLog, FactReader,
     Fencing, PARTITIONS, Pairing, Until, few_enough, partition,
@@ -20,6 +21,7 @@ use rdkafka::types::RDKafkaErrorCode;
 use crate::address::Address;
 use crate::admit::admitted;
 use crate::append::{Appender, Item};
+use crate::binding;
 use crate::message::{fact_key, fact_value, pair_key};
 use crate::reader::Reader;
 use crate::view::View;
@@ -75,6 +77,11 @@ impl Shared {
         format!("{}.pairs", self.address.prefix())
     }
 
+    /// Returns the topic that tells which task store the facts are of.
+    pub(crate) fn store(&self) -> String {
+        format!("{}.store", self.prefix)
+    }
+
     /// Returns the name of the workers' group.
     pub(crate) fn group(&self) -> &str {
         self.address.prefix()
@@ -126,6 +133,10 @@ impl Kafka {
         self
     }
 
+    pub(crate) async fn append_to(&self, topic: &str, item: Item) -> Result<(), Error> {
+        self.appender.append(topic, std::iter::once(item)).await
+    }
+
     /// Asks the view, when it has read all that there is.
     async fn ask<T, F>(&self, asked: F) -> Result<T, Error>
     where
@@ -158,6 +169,10 @@ impl FactLog for Kafka {
             assignment: Assignment::Group,
             is_shared: true,
         }
+    }
+
+    async fn bind(&self, store: &StoreId) -> Result<(), Error> {
+        binding::bind(self, store).await
     }
 
     async fn append(&self, campaign: &CampaignName, facts: &[Fact]) -> Result<(), Error> {
@@ -241,9 +256,10 @@ fn check_client(shared: &Shared) -> Result<(), Error> {
 async fn make_topics(shared: &Shared) -> Result<(), Error> {
     let admin: AdminClient<DefaultClientContext> =
         shared.config().create().map_err(|error| broke(&error))?;
-    let names = [shared.halves(), shared.pairs()];
-    let topics = names.iter().map(|name| {
-        NewTopic::new(name, i32::from(PARTITIONS), TopicReplication::Fixed(DEFAULT_REPLICATION))
+    let names = [(shared.halves(), PARTITIONS), (shared.pairs(), PARTITIONS), (shared.store(), 1)];
+    let topics = names.iter().map(|(name, partitions)| {
+        let partitions = i32::from(*partitions);
+        NewTopic::new(name, partitions, TopicReplication::Fixed(DEFAULT_REPLICATION))
             .set("cleanup.policy", "compact")
             .set("delete.retention.ms", FORGETS_FOR_MS)
     });
@@ -256,14 +272,14 @@ async fn make_topics(shared: &Shared) -> Result<(), Error> {
             Err((_, code)) => return Err(failed(format!("a topic cannot be made: {code}"))),
         }
     }
-    for name in &names {
+    for (name, partitions) in &names {
         let metadata = admin.inner().fetch_metadata(Some(name.as_str()), OUTAGE_MAX);
         let metadata = metadata.map_err(|error| broke(&error))?;
         let found = metadata.topics().first().map_or(0, |topic| topic.partitions().len());
         // One that was made just now can be known to no broker yet.
-        if found != 0 && found != usize::from(PARTITIONS) {
+        if found != 0 && found != usize::from(*partitions) {
             return Err(Error::Invalid(format!(
-                "expected topics with {PARTITIONS} partitions, got {found}"
+                "expected a topic with {partitions} partitions, got {found}"
             )));
         }
     }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use async_trait::async_trait;
+use dcmjoin_ledger::binding::StoreId;
 use dcmjoin_ledger::facts::{
     Assignment, Capabilities, Dedup, Durable, FACTS_MAX, Fact, FactDepth, FactLog, FactReader,
     Fencing, Pairing, Until, few_enough, partition,
@@ -15,6 +16,7 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Row, Transaction};
 
+use crate::binding;
 use crate::reader;
 use crate::session::{Postgres, failed, words};
 use crate::values::{Wide, limit, seconds, signed, unsigned};
@@ -66,6 +68,10 @@ impl FactLog for Postgres {
             assignment: Assignment::Lease,
             is_shared: true,
         }
+    }
+
+    async fn bind(&self, store: &StoreId) -> Result<(), Error> {
+        binding::bind(self, store).await
     }
 
     async fn append(&self, campaign: &CampaignName, facts: &[Fact]) -> Result<(), Error> {

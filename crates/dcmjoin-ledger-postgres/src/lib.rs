@@ -3,6 +3,7 @@
 //! In reading order:
 //!
 //! - [`Postgres`]: a database as a store; `session` has its connections, `schema` its tables;
+//! - `binding`: which store it is, and which one its facts are of;
 //! - `tasks`: claims in batches with `SKIP LOCKED`, leases and tokens;
 //! - `facts`: facts come by `COPY`, and with them what tells readers to look;
 //! - `lease`: partitions that workers hold; `look`: the pairs of what arrived in them;
@@ -20,6 +21,7 @@
 //! again. A server that is away is waited for when a connection is made, for at most
 //! [`session::OUTAGE_MAX`].
 
+mod binding;
 mod facts;
 mod lease;
 mod look;

@@ -4,6 +4,7 @@ use dcmjoin_ledger::Error;
 use dcmjoin_ledger::facts::PARTITIONS;
 use tokio_postgres::Client;
 
+use crate::binding;
 use crate::session::words;
 
 /// The form of the tables.
@@ -104,6 +105,7 @@ pub(crate) async fn make(client: &mut Client) -> Result<(), Error> {
             "the store's tables are of form {form}; this program reads form {FORM}"
         )));
     }
+    binding::make(&change).await.map_err(|error| words(&error))?;
     change.commit().await.map_err(|error| words(&error))
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use dcmjoin_ledger::binding::StoreId;
 use dcmjoin_ledger::tasks::{
     ATTEMPTS_MAX, Amount, BATCH_MAX, Claim, DeadLetter, Depth, Failure, Fate, NewTask, Stage,
     TaskStore, Wanted, fate, lease_expired,
@@ -12,6 +13,7 @@ use dcmjoin_ledger::{Campaign, CampaignName, Error};
 use tokio_postgres::error::Error as Refusal;
 use tokio_postgres::{GenericClient, Row, Transaction};
 
+use crate::binding;
 use crate::session::{Postgres, failed, words};
 use crate::values::{limit, seconds, signed, unsigned};
 
@@ -117,6 +119,10 @@ macro_rules! change {
 
 #[async_trait]
 impl TaskStore for Postgres {
+    async fn id(&self) -> Result<StoreId, Error> {
+        binding::own(self).await
+    }
+
     async fn put_campaign(&self, campaign: &Campaign) -> Result<(), Error> {
         let Campaign { name, priority, settings } = campaign;
         change!(self, |change| {

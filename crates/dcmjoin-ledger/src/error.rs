@@ -16,6 +16,9 @@ pub enum Error {
     /// Somebody else has the task or the partition by now: whoever gets this must not go on with it.
     #[error("the lease was lost to another worker")]
     Fenced,
+    /// The fact log is another task store's.
+    #[error("the fact log is used with another task store")]
+    Bound,
     /// What was asked for makes no sense.
     #[error("{0}")]
     Invalid(String),
@@ -28,6 +31,10 @@ impl Error {
         match self {
             Self::Store { .. } => Some(
                 "check that the store can be reached and has room; workers go on by themselves",
+            ),
+            Self::Bound => Some(
+                "give each task store a fact log of its own, by another database or topic prefix; where \
+                 the store is gone, start the log again from nothing, as docs/fact-log.md says",
             ),
             Self::Fenced | Self::Invalid(_) => None,
         }

@@ -24,6 +24,7 @@ use dcmjoin_model::{Half, SopInstanceUid};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
+use crate::binding::StoreId;
 use crate::campaign::CampaignName;
 use crate::error::Error;
 
@@ -201,11 +202,16 @@ pub trait FactLog: Send + Sync {
     /// Returns what the backend promises.
     fn capabilities(&self) -> Capabilities;
 
+    /// Keeps the facts for one task store: the first that the log was used with.
+    ///
+    /// # Errors
+    /// [`Error::Bound`] where that is another one; [`Error::Store`], here and below, where the log fails.
+    async fn bind(&self, store: &StoreId) -> Result<(), Error>;
+
     /// Appends facts of a campaign, at most [`FACTS_MAX`]; waits where the log is slow.
     ///
     /// # Errors
-    /// [`Error::Store`], here and below, where the log fails: then a part of the facts may be in it, and
-    /// the same append again completes it.
+    /// As above; then a part of the facts may be in the log, and the same append again completes it.
     async fn append(&self, campaign: &CampaignName, facts: &[Fact]) -> Result<(), Error>;
 
     /// Lets a worker take part in assembling: it gets partitions as they become free.

@@ -5,6 +5,7 @@
 //! - [`campaign`]: the name under which tasks and facts of one job stand;
 //! - [`tasks`]: which archives are to be scanned, who scans them, what failed for good;
 //! - [`facts`]: halves whose partner was not found while their archive streamed past;
+//! - [`binding`]: whose facts a log has;
 //! - [`sqlite`]: both in one file, for workers of one machine;
 //! - [`patient`]: either, asked again where it fails;
 //! - [`error`].
@@ -13,6 +14,7 @@
 //! write bears a token, and a later claim has a greater one. Time is the store's. Everything may be
 //! delivered more than once; what follows from it must be the same the second time.
 
+pub mod binding;
 pub mod campaign;
 pub mod error;
 pub mod facts;

@@ -11,6 +11,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::time::{Instant, sleep};
 
+use crate::binding::StoreId;
 use crate::campaign::{Campaign, CampaignName};
 use crate::error::Error;
 use crate::facts::{Capabilities, Fact, FactDepth, FactLog, FactReader, Pair, Until};
@@ -55,6 +56,10 @@ macro_rules! patiently {
 
 #[async_trait]
 impl TaskStore for Patient<Arc<dyn TaskStore>> {
+    async fn id(&self) -> Result<StoreId, Error> {
+        patiently!(self.inner.id())
+    }
+
     async fn put_campaign(&self, campaign: &Campaign) -> Result<(), Error> {
         patiently!(self.inner.put_campaign(campaign))
     }
@@ -119,6 +124,10 @@ impl TaskStore for Patient<Arc<dyn TaskStore>> {
 impl FactLog for Patient<Arc<dyn FactLog>> {
     fn capabilities(&self) -> Capabilities {
         self.inner.capabilities()
+    }
+
+    async fn bind(&self, store: &StoreId) -> Result<(), Error> {
+        patiently!(self.inner.bind(store))
     }
 
     async fn append(&self, campaign: &CampaignName, facts: &[Fact]) -> Result<(), Error> {

@@ -19,6 +19,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use dcmjoin_model::Half;
 
+use crate::binding::StoreId;
 use crate::campaign::{Campaign, CampaignName};
 use crate::error::Error;
 
@@ -219,11 +220,17 @@ pub struct Amount {
 /// Tasks that many workers share.
 #[async_trait]
 pub trait TaskStore: Send + Sync {
+    /// Returns what tells the store from all others, for as long as it is there.
+    ///
+    /// # Errors
+    /// [`Error::Store`], here and below, where the store fails.
+    async fn id(&self) -> Result<StoreId, Error>;
+
     /// Makes a campaign, with its one task of [`Stage::Close`]; of one that is there, priority and
     /// settings are set anew.
     ///
     /// # Errors
-    /// [`Error::Store`], here and below, where the store fails.
+    /// As above.
     async fn put_campaign(&self, campaign: &Campaign) -> Result<(), Error>;
 
     /// Returns all campaigns by name.

@@ -2,22 +2,24 @@
 
 Usage: clickhouse_front.py PORT FOLDER DATA
 
-The engine, its tables and its answers are ClickHouse's own. The front is not: it runs one request
-after another, knows neither users nor sessions, and neither compresses nor takes what is
+The engine, its tables and its answers are ClickHouse's own. The front is not: it runs four requests
+at once, knows neither users nor sessions, and neither compresses nor takes what is
 compressed; an answer is sent when it is whole; settings hold for their own request. Of the
 parameters of a URL it knows `query`, `database` and `default_format`; all others are settings.
 """
 
 import http.server
 import os
+import queue
 import re
 import sys
-import threading
 import urllib.parse
 
 from chdb import session
 
 BODY_MAX = 1 << 30
+# Requests that run at once, each in a session of its own.
+SESSIONS = 4
 INSERT = re.compile(r"\s*(INSERT\s+INTO\s+.*?)\s+FORMAT\s+(\w+)\s*$", re.IGNORECASE | re.DOTALL)
 SETTING = re.compile(r"[a-z][a-z0-9_]*$")
 CODE = re.compile(r"Code: (\d+)")
@@ -26,13 +28,28 @@ IGNORED = {"wait_end_of_query", "http_wait_end_of_query"}
 
 
 class Engine:
-    """The one session of the engine with its data, and the folder that inserts go through."""
+    """Sessions of the engine on the same data; a request has one for itself."""
 
     def __init__(self, folder, data):
-        self.lock = threading.Lock()
-        self.input = os.path.join(folder, "input")
-        self.session = session.Session(data)
-        self.databases = set()
+        self.idle = queue.SimpleQueue()
+        for number in range(SESSIONS):
+            place = os.path.join(folder, f"input-{number}")
+            self.idle.put(Session(session.Session(data), place))
+
+    def run(self, sql, body, parameters):
+        one = self.idle.get()
+        try:
+            return one.run(sql, body, parameters)
+        finally:
+            self.idle.put(one)
+
+
+class Session:
+    """One session, and the file that its inserts go through."""
+
+    def __init__(self, engine, place):
+        self.session = engine
+        self.input = place
 
     def run(self, sql, body, parameters):
         """Runs a statement with the body that belongs to it, and returns the answer's bytes."""
@@ -42,15 +59,14 @@ class Engine:
         for name in settings:
             if not SETTING.match(name):
                 raise ValueError(f"Code: 115. DB::Exception: no setting {name!r}")
-        with self.lock:
-            try:
-                self.execute(f"USE {quoted_name(database)}")
-                for name, value in settings.items():
-                    self.execute(f"SET {name} = {quoted(value)}")
-                return self.statement(sql, body, output)
-            finally:
-                for name in settings:
-                    self.execute(f"SET {name} = DEFAULT")
+        try:
+            self.execute(f"USE {quoted_name(database)}")
+            for name, value in settings.items():
+                self.execute(f"SET {name} = {quoted(value)}")
+            return self.statement(sql, body, output)
+        finally:
+            for name in settings:
+                self.execute(f"SET {name} = DEFAULT")
 
     def statement(self, sql, body, output):
         insert = INSERT.match(sql)

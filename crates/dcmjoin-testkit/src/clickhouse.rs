@@ -1,8 +1,8 @@
 //! `ClickHouse`: the engine itself, as a library, behind a small HTTP front.
 //!
 //! No package has the server in a version that its clients of today speak to. The engine is the
-//! real one; what `python/clickhouse_front.py` says of itself are the limits: one request at a time,
-//! no users, no compression. So nothing is learnt here of a server's concurrency.
+//! real one; what `python/clickhouse_front.py` says of itself are the limits: four requests at once,
+//! no users, no compression. So little is learnt here of a server's concurrency.
 
 use std::fs;
 use std::io::{Read, Write};

@@ -6,6 +6,7 @@ use rusqlite::{Row, Transaction, params};
 
 use super::reader::Reader;
 use super::{NOW, Sqlite, failed, limit, millis, signed, unsigned};
+use crate::binding::StoreId;
 use crate::campaign::CampaignName;
 use crate::error::Error;
 use crate::facts::{
@@ -29,6 +30,18 @@ impl FactLog for Sqlite {
             assignment: Assignment::Lease,
             is_shared: false,
         }
+    }
+
+    async fn bind(&self, store: &StoreId) -> Result<(), Error> {
+        let store = store.clone();
+        self.change(move |change| {
+            let first = "UPDATE identity SET facts_of = ?1 WHERE facts_of IS NULL";
+            change.execute(first, [store.as_str()])?;
+            let sql = "SELECT facts_of FROM identity";
+            let kept: String = change.query_row(sql, [], |row| row.get(0))?;
+            store.check(&kept)
+        })
+        .await
     }
 
     async fn append(&self, campaign: &CampaignName, facts: &[Fact]) -> Result<(), Error> {

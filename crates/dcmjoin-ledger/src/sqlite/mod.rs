@@ -61,6 +61,8 @@ CREATE INDEX IF NOT EXISTS pair_open ON pair (partition, id) WHERE done = 0;
 CREATE TABLE IF NOT EXISTS holder (
     partition INTEGER PRIMARY KEY, worker TEXT, token INTEGER NOT NULL, until INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS reader (worker TEXT PRIMARY KEY, until INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS identity (id INTEGER PRIMARY KEY, own TEXT NOT NULL, facts_of TEXT);
+INSERT OR IGNORE INTO identity (id, own) VALUES (1, lower(hex(randomblob(16))));
 ";
 
 /// Tasks and facts in a file.

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use rusqlite::{OptionalExtension as _, Row, Transaction, params};
 
 use super::{NOW, Sqlite, limit, millis, signed, unsigned};
+use crate::binding::StoreId;
 use crate::campaign::{Campaign, CampaignName};
 use crate::error::Error;
 use crate::tasks::{
@@ -15,6 +16,14 @@ use crate::tasks::{
 
 #[async_trait]
 impl TaskStore for Sqlite {
+    async fn id(&self) -> Result<StoreId, Error> {
+        self.change(|change| {
+            let own: String = change.query_row("SELECT own FROM identity", [], |row| row.get(0))?;
+            own.parse()
+        })
+        .await
+    }
+
     async fn put_campaign(&self, campaign: &Campaign) -> Result<(), Error> {
         let campaign = campaign.clone();
         self.change(move |change| {

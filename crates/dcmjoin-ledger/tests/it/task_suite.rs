@@ -16,6 +16,7 @@ const OVER: Duration = Duration::ZERO;
 /// # Panics
 /// Where it does not do what the trait promises.
 pub(crate) async fn check(store: &dyn TaskStore) {
+    assert_eq!(store.id().await.unwrap(), store.id().await.unwrap());
     stages_follow_each_other(store).await;
     a_lost_task_is_fenced(store).await;
     what_fails_waits_and_then_is_dead(store).await;

@@ -8,6 +8,7 @@ pub(crate) mod readers;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use dcmjoin_ledger::binding::StoreId;
 use dcmjoin_ledger::facts::{Fact, FactDepth, FactReader, Pair, Until};
 use dcmjoin_ledger::{CampaignName, Error, FactLog};
 use dcmjoin_model::{Half, SopInstanceUid};
@@ -39,6 +40,7 @@ pub(crate) struct Subject<'a> {
 /// Where it does not do what the trait promises.
 pub(crate) async fn check(subject: &Subject<'_>) {
     what_it_promises_is_documented(subject.log);
+    it_is_one_task_stores(subject).await;
     pairs_come_in_any_order_and_the_rest_is_listed(subject).await;
     the_same_fact_a_hundred_times_is_one(subject).await;
     what_is_not_done_is_given_again(subject).await;
@@ -188,6 +190,21 @@ fn what_it_promises_is_documented(log: &dyn FactLog) {
         is.name, is.durable, is.dedup, is.fencing, is.pairing, is.assignment
     );
     assert!(PAGE.lines().any(|line| line == row), "docs/fact-log.md lacks {row}");
+}
+
+/// Of two stores that come at the same moment one has it, and the other is refused wherever it asks.
+async fn it_is_one_task_stores(subject: &Subject<'_>) {
+    let ids: [StoreId; 2] = ["0".repeat(32), "f".repeat(32)].map(|id| id.parse().unwrap());
+    let said = tokio::join!(subject.log.bind(&ids[0]), subject.other.bind(&ids[1]));
+    let (first, second) = match said {
+        (Ok(()), Err(Error::Bound)) => (&ids[0], &ids[1]),
+        (Err(Error::Bound), Ok(())) => (&ids[1], &ids[0]),
+        said => panic!("{said:?}"),
+    };
+    for log in [subject.log, subject.other] {
+        log.bind(first).await.unwrap();
+        assert!(matches!(log.bind(second).await, Err(Error::Bound)));
+    }
 }
 
 /// Both campaigns at once, from two machines, with a fifth of the numbers alone.

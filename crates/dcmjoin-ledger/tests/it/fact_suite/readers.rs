@@ -3,15 +3,15 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use dcmjoin_ledger::Error;
-use dcmjoin_ledger::facts::{FactDepth, Fencing, PARTITIONS, Pair};
+use dcmjoin_ledger::facts::{FactDepth, FactReader, Fencing, PARTITIONS, Pair};
+use dcmjoin_ledger::{CampaignName, Error};
 
 use super::{
     Found, LOOK, PATIENCE, Subject, append, campaign, depth_becomes, done, facts, find, look,
 };
 
 pub(super) async fn check(subject: &Subject<'_>) {
-    readers_share_the_partitions(subject).await;
+    partitions_move_while_pairs_are_in_hand(subject).await;
     if let Some(silence) = subject.silence {
         a_killed_reader_leaves_its_pairs_to_another(subject).await;
         a_silent_reader_is_kept_out(subject, silence).await;
@@ -19,35 +19,130 @@ pub(super) async fn check(subject: &Subject<'_>) {
     }
 }
 
-/// Between two readers no partition is lost, and each has its part; a reader that leaves leaves its
-/// part to the other.
-async fn readers_share_the_partitions(subject: &Subject<'_>) {
-    let mut one = subject.log.join("share-1").await.unwrap();
-    let mut found = Found::new();
-    let until = Instant::now() + PATIENCE;
-    while one.partitions().len() < usize::from(PARTITIONS) {
-        look(one.as_mut(), &mut found).await;
-        assert!(Instant::now() < until, "one reader has {:?}", one.partitions());
+/// A reader has pairs in hand while another one comes, which leaves with pairs in hand itself, comes
+/// again, and inherits what the first had when that leaves. No partition is lost or had twice, what
+/// moved is given to the other, with the same facts, and nothing counts as done that was not said.
+async fn partitions_move_while_pairs_are_in_hand(subject: &Subject<'_>) {
+    let name = campaign("moving");
+    let mut parts = Parts::new(subject, &name);
+    let mut one = subject.log.join("moving-1").await.unwrap();
+    parts.append().await;
+    let mut given = find(one.as_mut(), PAIRS).await;
+    assert_eq!(one.partitions().len(), usize::from(PARTITIONS));
+
+    let mut two = subject.other.join("moving-2").await.unwrap();
+    let mut moved = shared(one.as_mut(), two.as_mut(), &mut given).await;
+    let kept = kept(&given, one.as_ref());
+    find_rest(two.as_mut(), &mut moved, PAIRS - kept.len()).await;
+    are_the_same(&moved, &given);
+    let before: Vec<Pair> = moved.keys().map(|key| given[key].clone()).collect();
+    let left = match (one.done(&before).await, subject.log.capabilities().fencing) {
+        (Err(Error::Fenced), Fencing::Refused) => PAIRS,
+        (Ok(()), Fencing::Harmless) => kept.len(),
+        (said, fencing) => panic!("{fencing:?}, but {said:?}"),
+    };
+    parts.are_left(left).await;
+    done(one.as_mut(), &kept).await;
+    parts.are_left(left - kept.len()).await;
+    done(two.as_mut(), &moved).await;
+    parts.are_left(0).await;
+
+    parts.append().await;
+    let mut given = Found::new();
+    find_rest(two.as_mut(), &mut given, 1).await;
+    two.leave().await.unwrap();
+    let mut all = Found::new();
+    find_rest(one.as_mut(), &mut all, PAIRS).await;
+    are_the_same(&given, &all);
+    done(one.as_mut(), &all).await;
+    parts.are_left(0).await;
+
+    parts.append().await;
+    let mut given = find(one.as_mut(), PAIRS).await;
+    let mut two = subject.other.join("moving-2").await.unwrap();
+    let mut all = shared(one.as_mut(), two.as_mut(), &mut given).await;
+    one.leave().await.unwrap();
+    find_rest(two.as_mut(), &mut all, PAIRS).await;
+    are_the_same(&all, &given);
+    assert_eq!(two.partitions().len(), usize::from(PARTITIONS));
+    done(two.as_mut(), &all).await;
+    parts.are_left(0).await;
+    two.leave().await.unwrap();
+}
+
+/// Pairs of one part of a campaign.
+const PAIRS: usize = 240;
+
+/// A campaign whose facts come in parts.
+struct Parts<'a> {
+    subject: &'a Subject<'a>,
+    name: &'a CampaignName,
+    appended: u32,
+}
+
+impl<'a> Parts<'a> {
+    fn new(subject: &'a Subject<'a>, name: &'a CampaignName) -> Self {
+        Self { subject, name, appended: 0 }
     }
-    let mut two = subject.other.join("share-2").await.unwrap();
+
+    async fn append(&mut self) {
+        const NUMBERS: usize = PAIRS / 8 * 10;
+        let from = self.appended as usize * NUMBERS;
+        let mut part = facts("moving", u32::try_from(from + NUMBERS).unwrap());
+        part.retain(|fact| fact.offset >= from as u64 * 512);
+        append(self.subject.log, self.name, &part).await;
+        self.appended += 1;
+    }
+
+    /// Asserts how many pairs are not done.
+    async fn are_left(&self, pairs: usize) {
+        let tens = u64::from(self.appended) * PAIRS as u64 / 8;
+        let depth = FactDepth { facts: tens * 18, open: tens * 2, pairs: pairs as u64 };
+        depth_becomes(self.subject.other, self.name, depth).await;
+    }
+}
+
+/// Lets both look until each has its share and none has what the other has; returns what the second
+/// was given.
+async fn shared(one: &mut dyn FactReader, two: &mut dyn FactReader, given: &mut Found) -> Found {
+    let (mut found, until) = (Found::new(), Instant::now() + PATIENCE);
     loop {
-        look(one.as_mut(), &mut found).await;
-        look(two.as_mut(), &mut found).await;
+        look(one, given).await;
+        look(two, &mut found).await;
         let (mine, others): (BTreeSet<u16>, BTreeSet<u16>) =
             (one.partitions().into_iter().collect(), two.partitions().into_iter().collect());
         let all = mine.union(&others).count() == usize::from(PARTITIONS);
         if all && mine.is_disjoint(&others) && mine.len().min(others.len()) >= 20 {
-            break;
+            found.retain(|_, pair| others.contains(&pair.partition()));
+            return found;
         }
         assert!(Instant::now() < until, "shares of {} and {}", mine.len(), others.len());
     }
-    one.leave().await.unwrap();
-    while two.partitions().len() < usize::from(PARTITIONS) {
-        look(two.as_mut(), &mut found).await;
-        assert!(Instant::now() < until, "the other has {:?}", two.partitions());
+}
+
+/// Returns the pairs whose partitions a reader still has.
+fn kept(given: &Found, reader: &dyn FactReader) -> Found {
+    let mut kept = given.clone();
+    kept.retain(|_, pair| reader.partitions().contains(&pair.partition()));
+    kept
+}
+
+/// Looks until so many pairs are found, and no more.
+async fn find_rest(reader: &mut dyn FactReader, found: &mut Found, count: usize) {
+    let until = Instant::now() + PATIENCE;
+    while found.len() < count {
+        look(reader, found).await;
+        assert!(Instant::now() < until, "found {} of {count} pairs", found.len());
     }
-    assert!(found.is_empty());
-    two.leave().await.unwrap();
+}
+
+/// Asserts that pairs that were given again are those that were given before.
+fn are_the_same(again: &Found, before: &Found) {
+    assert!(!again.is_empty());
+    for (key, pair) in again {
+        let known = &before[key];
+        assert_eq!((&pair.metadata, &pair.image), (&known.metadata, &known.image));
+    }
 }
 
 /// Killed after it was given pairs, and after it said of a part that they are done.

@@ -1,0 +1,55 @@
+//! Which task store the facts are of: the first record of a topic with one partition.
+//!
+//! Whoever finds no record appends its own id and looks again. All see the same first record; none has the
+//! key of another, so that compaction keeps it.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use dcmjoin_ledger::Error;
+use dcmjoin_ledger::binding::StoreId;
+
+use crate::append::Item;
+use crate::follower::Follower;
+use crate::log::{Kafka, OUTAGE_MAX, Shared, blocking, failed};
+
+/// The key says all; a record without a value would forget it.
+const IS_STORE: &[u8] = b"store";
+const PARTITION: u16 = 0;
+/// Ids that are looked at: those who come at the same moment, and each has one.
+const RECORDS_MAX: usize = 1_000;
+const WAIT: Duration = Duration::from_millis(200);
+
+pub(crate) async fn bind(log: &Kafka, store: &StoreId) -> Result<(), Error> {
+    if let Some(first) = first(log).await? {
+        return store.check(&first);
+    }
+    let key = store.as_str().as_bytes().to_vec();
+    let item = Item { partition: PARTITION, key, value: Some(IS_STORE.to_vec()) };
+    log.append_to(&log.shared.store(), item).await?;
+    let first = first(log).await?.ok_or_else(|| failed("a record is not there yet"))?;
+    store.check(&first)
+}
+
+async fn first(log: &Kafka) -> Result<Option<String>, Error> {
+    let shared = log.shared.clone();
+    blocking(move || read_first(&shared)).await
+}
+
+fn read_first(shared: &Shared) -> Result<Option<String>, Error> {
+    let mut follower = Follower::new(shared, &shared.store())?;
+    follower.assign([i32::from(PARTITION)], &BTreeMap::new())?;
+    let until = Instant::now() + OUTAGE_MAX;
+    loop {
+        // Records of a partition come in its order.
+        if let Some(record) = follower.read(RECORDS_MAX, WAIT)?.first() {
+            return Ok(Some(String::from_utf8_lossy(&record.key).into_owned()));
+        }
+        if !follower.ended().is_empty() {
+            return Ok(None);
+        }
+        if Instant::now() > until {
+            return Err(failed("the brokers do not answer"));
+        }
+    }
+}
