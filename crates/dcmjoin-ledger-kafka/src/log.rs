@@ -79,7 +79,7 @@ impl Shared {
 
     /// Returns the topic that tells which task store the facts are of.
     pub(crate) fn store(&self) -> String {
-        format!("{}.store", self.prefix)
+        format!("{}.store", self.address.prefix())
     }
 
     /// Returns the name of the workers' group.
