@@ -10,10 +10,11 @@
 //!
 //! - [`Kafka`]: two topics as a log; `log` makes them;
 //! - `message`: facts and pairs as records;
-//! - `state`: what a reader knows of partitions, in a file;
+//! - `state`: what a reader knows of partitions, in a file; `group`: the facts of an instance in it;
 //! - `follower`: reads a topic's partitions up to their ends;
 //! - `append`: records are sent, and waited for; `member`: the group that parts the partitions;
-//! - `reader`: gives pairs of its partitions, and says what is done in a transaction;
+//! - `reader`: gives pairs of its partitions, and says what is done in a transaction; `search`: where it
+//!   looks for them;
 //! - `view`: what there is of a campaign, from all partitions.
 //!
 //! **Invariants.** Offsets are not what decides what is done; the topic of pairs is. The offsets that the
@@ -25,10 +26,12 @@
 
 mod append;
 mod follower;
+mod group;
 mod log;
 mod member;
 mod message;
 mod reader;
+mod search;
 mod state;
 mod view;
 
