@@ -148,6 +148,11 @@ impl FactLog for ClickHouse {
         Ok(FactDepth { facts, open, pairs })
     }
 
+    async fn has_pairs(&self, campaign: &CampaignName) -> Result<bool, Error> {
+        let asked = self.finished.has_pairs(&self.client, campaign.as_str()).await;
+        asked.map_err(|error| words(&error))
+    }
+
     async fn forget(&self, campaign: &CampaignName) -> Result<(), Error> {
         let statements = ["INSERT INTO dcmjoin_forgotten VALUES (?)", FORGET, FORGET_DONE];
         for statement in statements {
@@ -236,6 +241,6 @@ pub(crate) fn uid(text: &str) -> Result<SopInstanceUid, Error> {
     SopInstanceUid::parse(text).map_err(|_| failed("a row holds no UID"))
 }
 
-fn half(number: u8) -> Half {
+pub(crate) fn half(number: u8) -> Half {
     if number == Half::Metadata as u8 { Half::Metadata } else { Half::Image }
 }

@@ -4,7 +4,8 @@
 //!
 //! - [`ClickHouse`]: a database as a log; `log` has its tables and its settings;
 //! - `facts`: facts are inserted as they come, and counted and listed once each;
-//! - `reader`: pairs are made by one grouped read of a partition.
+//! - `reader`: a worker's partitions; `pass`: their pairs, by one grouped read of some at a time;
+//! - `finished`: whether all pairs are done.
 //!
 //! **Invariants.** Rows are only ever added, but for a campaign that is forgotten. Readers have no locks:
 //! each takes its part by a rule over those that were heard of. Where one comes or goes, two
@@ -15,7 +16,9 @@
 //! again. Times are the server's clock.
 
 mod facts;
+mod finished;
 mod log;
+mod pass;
 mod reader;
 
 pub use log::ClickHouse;

@@ -1,5 +1,6 @@
 //! A database as a log: its tables, and what is asked of the server.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use clickhouse::Client;
@@ -8,16 +9,18 @@ use dcmjoin_ledger::Error;
 use dcmjoin_ledger::tasks::LEASE;
 use url::Url;
 
+use crate::finished::Finished;
+
 /// What was appended, as it came. A partition is a range of the sorting key, so that one is read by
-/// itself; few parts an insert, since the server refuses inserts where there are too many.
+/// itself; an insert is one part, since each is synced, and the server refuses inserts where there are too
+/// many. (Tables of older versions have four parts an insert, and serve as well.)
 /// An insert is on the device when it is answered, and known again where it is made again.
 const FACT: &str = "
 CREATE TABLE IF NOT EXISTS dcmjoin_fact (
     partition UInt16, campaign LowCardinality(String), fingerprint UInt128, uid String, half UInt8,
     archive LowCardinality(String), offset UInt64, version Nullable(String), length UInt64,
     digest UInt128, crc32c UInt32, came DateTime64(3, 'UTC') DEFAULT now64(3))
-ENGINE = MergeTree PARTITION BY intDiv(partition, 16)
-ORDER BY (partition, campaign, fingerprint, uid, half, archive, offset)
+ENGINE = MergeTree ORDER BY (partition, campaign, fingerprint, uid, half, archive, offset)
 SETTINGS non_replicated_deduplication_window = 10000, fsync_after_insert = 1,
     fsync_part_directory = 1";
 const DONE: &str = "
@@ -40,6 +43,7 @@ ENGINE = MergeTree ORDER BY at TTL toDateTime(at) + INTERVAL 1 DAY";
 pub struct ClickHouse {
     pub(crate) client: Client,
     pub(crate) lease: Duration,
+    pub(crate) finished: Arc<Finished>,
 }
 
 impl std::fmt::Debug for ClickHouse {
@@ -71,7 +75,7 @@ impl ClickHouse {
         if let Some(password) = place.password.or(password.map(str::to_owned)) {
             client = client.with_password(password);
         }
-        let log = Self { client, lease: LEASE };
+        let log = Self { client, lease: LEASE, finished: Arc::default() };
         for table in [FACT, DONE, FORGOTTEN, READER] {
             log.client.query(table).execute().await.map_err(|error| words(&error))?;
         }

@@ -7,57 +7,28 @@ use std::time::Duration;
 use async_trait::async_trait;
 use clickhouse::Row;
 use dcmjoin_ledger::Error;
-use dcmjoin_ledger::facts::{FACTS_MAX, Fact, FactReader, PARTITIONS, Pair};
-use dcmjoin_model::Half;
-use serde::{Deserialize, Serialize};
+use dcmjoin_ledger::facts::{FACTS_MAX, FactReader, PARTITIONS, Pair};
+use serde::Serialize;
 use tokio::time::Instant;
 
-use crate::facts::uid;
 use crate::log::{ClickHouse, words};
+use crate::pass::Pass;
 
 /// A reader that found nothing asks the server no sooner than this: one count.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// A read is of as many partitions as have so many facts, and of one at least.
-const FACTS_A_READ: u64 = 1_000_000;
 /// A reader is heard of so often in its lease.
 const BEATS: u32 = 5;
+/// While there are pairs, partitions are parted no more often than this.
+const HOLD_EVERY: Duration = Duration::from_secs(1);
 
 const ALIVE: &str = "
 SELECT worker FROM dcmjoin_reader WHERE at > now64(3) - toIntervalMillisecond(?)
 GROUP BY worker HAVING NOT argMax(has_left, (at, has_left)) ORDER BY worker";
 const COUNTS: &str = "
-SELECT partition, count() FROM dcmjoin_fact WHERE partition IN ? GROUP BY partition";
-/// Of several facts of a half, the one with the smallest digest. Grouped in the order of the table, from
-/// where the last read ended: a group is out of memory when the next begins.
-const PAIRS: &str = "
-SELECT campaign, fingerprint, uid,
-    minIf(fields, half = 0) AS metadata, minIf(fields, half = 1) AS image
-FROM (
-    SELECT *, (digest, CAST(archive, 'String'), offset, ifNull(version, ''), isNotNull(version), length,
-        crc32c) AS fields
-    FROM dcmjoin_fact WHERE partition IN ? AND AFTER)
-WHERE (campaign, fingerprint, uid) NOT IN (
-    SELECT campaign, fingerprint, uid FROM dcmjoin_done WHERE partition IN ? AND AFTER)
-GROUP BY partition, campaign, fingerprint, uid HAVING uniqExact(half) = 2
-ORDER BY partition, campaign, fingerprint, uid LIMIT ?";
-/// Written out, so that the server passes over what lies before by its index.
-const AFTER: &str = "
-(partition > ? OR (partition = ? AND (campaign > ? OR (campaign = ? AND
-    (fingerprint > ? OR (fingerprint = ? AND uid > ?))))))";
-/// Pairs of one read: they are kept until they are asked for.
-const PAIRS_A_READ: usize = 20_000;
+SELECT partition, count() FROM dcmjoin_fact WHERE partition IN ? GROUP BY partition
+ORDER BY partition";
 
 type Key = (String, u128, String);
-type HalfRow = (u128, String, u64, String, u8, u64, u32);
-
-#[derive(Row, Deserialize)]
-struct PairRow {
-    campaign: String,
-    fingerprint: u128,
-    uid: String,
-    metadata: HalfRow,
-    image: HalfRow,
-}
 
 #[derive(Row, Serialize)]
 struct DoneRow<'a> {
@@ -73,20 +44,14 @@ struct BeatRow<'a> {
     has_left: bool,
 }
 
-/// Partitions that are read from their starts to their ends, in several reads.
-struct Pass {
-    /// With as many facts as each had at the start.
-    partitions: Vec<(u16, u64)>,
-    /// Where the last read ended.
-    after: (u16, Key),
-}
-
 /// A worker's part.
 pub(crate) struct Reader {
     log: ClickHouse,
     worker: String,
     held: Vec<u16>,
     heard: Option<Instant>,
+    /// When it last took its partitions.
+    held_at: Option<Instant>,
     /// When nothing was found the last time.
     idle_since: Option<Instant>,
     given: BTreeMap<u16, BTreeSet<Key>>,
@@ -105,6 +70,7 @@ impl Reader {
             worker: worker.to_owned(),
             held: Vec::new(),
             heard: None,
+            held_at: None,
             idle_since: None,
             given: BTreeMap::new(),
             ready: VecDeque::new(),
@@ -122,6 +88,10 @@ impl Reader {
     /// Says that this worker is alive, and takes every n-th partition of n workers.
     async fn hold(&mut self) -> Result<(), clickhouse::error::Error> {
         let now = Instant::now();
+        let every = HOLD_EVERY.min(self.log.lease / BEATS);
+        if self.held_at.is_some_and(|at| at + every > now) && !self.ready.is_empty() {
+            return Ok(());
+        }
         if self.heard.is_none_or(|heard| heard + self.log.lease / BEATS <= now) {
             self.beat(false).await?;
             self.heard = Some(now);
@@ -131,6 +101,7 @@ impl Reader {
         let place = alive.iter().position(|worker| *worker == self.worker);
         let mine = |&partition: &u16| place == Some(usize::from(partition) % alive.len().max(1));
         self.held = (0..PARTITIONS).filter(mine).collect();
+        self.held_at = Some(now);
         // What was not done is another's now.
         let held = &self.held;
         self.given.retain(|partition, _| held.contains(partition));
@@ -163,30 +134,16 @@ impl Reader {
             self.pass = self.begin().await?;
         }
         let Some(pass) = &mut self.pass else { return Ok(false) };
-        let held: Vec<u16> = pass.partitions.iter().map(|&(partition, _)| partition).collect();
-        let (partition, (campaign, fingerprint, uid)) = &pass.after;
-        let mut query = self.log.client.query(&PAIRS.replace("AFTER", AFTER));
-        for _ in 0..2 {
-            query = query.bind(&held).bind(partition).bind(partition).bind(campaign).bind(campaign);
-            query = query.bind(fingerprint).bind(fingerprint).bind(uid);
-        }
-        let query = query.bind(PAIRS_A_READ).with_setting("optimize_aggregation_in_order", "1");
-        let rows = query.fetch_all::<PairRow>().await.map_err(|error| words(&error))?;
-        let is_more = rows.len() == PAIRS_A_READ;
-        for row in rows {
-            self.ready.push_back(pair(row)?);
-        }
-        match self.ready.back() {
-            Some(last) if is_more => pass.after = (last.partition(), key(last)),
-            _ => {
-                let passed = self.pass.take();
-                self.empty_at.extend(passed.into_iter().flat_map(|pass| pass.partitions));
-            }
+        if let Some(pairs) = pass.read(&self.log.client).await? {
+            self.ready.extend(pairs);
+        } else {
+            let passed = self.pass.take();
+            self.empty_at.extend(passed.into_iter().flat_map(|pass| pass.partitions));
         }
         Ok(true)
     }
 
-    /// Returns what has new facts; not more at once than what the server groups easily.
+    /// Returns what has new facts.
     async fn begin(&self) -> Result<Option<Pass>, Error> {
         if self.held.is_empty() {
             return Ok(None);
@@ -194,28 +151,14 @@ impl Reader {
         let counts = self.log.client.query(COUNTS).bind(&self.held);
         let counts = counts.fetch_all::<(u16, u64)>().await.map_err(|error| words(&error))?;
         let is_new = |(partition, count): &(u16, u64)| self.empty_at.get(partition) != Some(count);
-        let mut new: Vec<(u16, u64)> = counts.into_iter().filter(is_new).collect();
-        if new.is_empty() {
-            return Ok(None);
-        }
-        let partitions = new.split_off(new.len() - together(&new));
-        Ok(Some(Pass { partitions, after: (0, (String::new(), 0, String::new())) }))
+        let new: Vec<(u16, u64)> = counts.into_iter().filter(is_new).collect();
+        Ok((!new.is_empty()).then(|| Pass::new(new)))
     }
 }
 
 fn key(pair: &Pair) -> Key {
     let fact = &pair.metadata;
     (pair.campaign.to_string(), fact.fingerprint, fact.uid.to_string())
-}
-
-/// Returns how many of the last partitions are read at once.
-fn together(counts: &[(u16, u64)]) -> usize {
-    let mut facts = 0;
-    let fits = |&&(_, count): &&(u16, u64)| {
-        facts += count;
-        facts <= FACTS_A_READ
-    };
-    counts.iter().rev().take_while(fits).count().max(1)
 }
 
 #[async_trait]
@@ -271,29 +214,4 @@ impl FactReader for Reader {
     async fn leave(mut self: Box<Self>) -> Result<(), Error> {
         self.beat(true).await.map_err(|error| words(&error))
     }
-}
-
-fn pair(row: PairRow) -> Result<Pair, Error> {
-    let uid = uid(&row.uid)?;
-    let fact = |half, fields: HalfRow| {
-        let (digest, archive, offset, version, has_version, length, crc32c) = fields;
-        Fact {
-            fingerprint: row.fingerprint,
-            uid: uid.clone(),
-            half,
-            archive,
-            version: (has_version != 0).then_some(version),
-            offset,
-            length,
-            digest,
-            crc32c,
-        }
-    };
-    Ok(Pair {
-        campaign: row.campaign.parse()?,
-        metadata: fact(Half::Metadata, row.metadata),
-        image: fact(Half::Image, row.image),
-        // The pair's UID is enough.
-        receipt: 0,
-    })
 }

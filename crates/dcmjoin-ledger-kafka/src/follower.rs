@@ -12,6 +12,13 @@ use rdkafka::{Offset, TopicPartitionList};
 
 use crate::log::{Shared, broke};
 
+/// What is fetched ahead, for all partitions together: the client takes some 600 bytes for a record of 200.
+const AHEAD_KIB: &str = "4096";
+const AHEAD: &str = "20000";
+/// Bytes of one answer of a broker, and of one partition in it.
+const FETCH_BYTES: &str = "4194304";
+const PART_BYTES: &str = "1048576";
+
 /// A record as it was read.
 pub(crate) struct Record {
     pub(crate) partition: i32,
@@ -36,8 +43,10 @@ impl Follower {
         config.set("group.id", shared.group());
         config.set("enable.auto.commit", "false").set("enable.partition.eof", "true");
         config.set("isolation.level", "read_committed").set("auto.offset.reset", "error");
-        // Fetched ahead, for all partitions together.
-        config.set("queued.max.messages.kbytes", "16384").set("fetch.wait.max.ms", "100");
+        config.set("queued.max.messages.kbytes", AHEAD_KIB).set("queued.min.messages", AHEAD);
+        config.set("fetch.max.bytes", FETCH_BYTES).set("fetch.message.max.bytes", PART_BYTES);
+        // Where enough is fetched, it looks soon whether that is still so.
+        config.set("fetch.queue.backoff.ms", "5").set("fetch.wait.max.ms", "100");
         let consumer = config.create().map_err(|error| broke(&error))?;
         Ok(Self { consumer, topic: topic.to_owned(), ended: BTreeSet::new() })
     }

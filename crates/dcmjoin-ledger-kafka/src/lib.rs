@@ -8,12 +8,14 @@
 //!
 //! In reading order:
 //!
-//! - [`Address`]: where the brokers are; `admit`: whether they let this program in; [`Kafka`]: two topics as a log; `log` makes them;
+//! - [`Address`]: where the brokers are; `admit`: whether they let this program in;
+//! - [`Kafka`]: two topics as a log; `log` makes them;
 //! - `message`: facts and pairs as records;
-//! - `state`: what a reader knows of partitions, in a file;
+//! - `state`: what a reader knows of partitions, in a file; `group`: the facts of an instance in it;
 //! - `follower`: reads a topic's partitions up to their ends;
 //! - `append`: records are sent, and waited for; `member`: the group that parts the partitions;
-//! - `reader`: gives pairs of its partitions, and says what is done in a transaction;
+//! - `reader`: gives pairs of its partitions, and says what is done in a transaction; `search`: where it
+//!   looks for them;
 //! - `binding`: which task store the facts are of, in a topic `PREFIX.store`;
 //! - `view`: what there is of a campaign, from all partitions.
 //!
@@ -29,10 +31,12 @@ mod admit;
 mod append;
 mod binding;
 mod follower;
+mod group;
 mod log;
 mod member;
 mod message;
 mod reader;
+mod search;
 mod state;
 mod view;
 

@@ -22,7 +22,7 @@ use crate::address::Address;
 use crate::admit::admitted;
 use crate::append::{Appender, Item};
 use crate::binding;
-use crate::message::{fact_key, fact_value, pair_key};
+use crate::message::{fact_key, fact_value};
 use crate::reader::Reader;
 use crate::view::View;
 
@@ -141,7 +141,7 @@ impl Kafka {
     async fn ask<T, F>(&self, asked: F) -> Result<T, Error>
     where
         T: Send + 'static,
-        F: FnOnce(&View) -> Result<T, Error> + Send + 'static,
+        F: FnOnce(&mut View) -> Result<T, Error> + Send + 'static,
     {
         let (shared, view) = (Arc::clone(&self.shared), Arc::clone(&self.view));
         blocking(move || {
@@ -204,43 +204,46 @@ impl FactLog for Kafka {
         };
         let (campaign, after) = (campaign.clone(), after.cloned());
         self.ask(move |view| {
-            view.state.unpaired(campaign.as_str(), before, after.as_ref(), max.min(FACTS_MAX))
+            view.unpaired(campaign.as_str(), before, after.as_ref(), max.min(FACTS_MAX))
         })
         .await
     }
 
     async fn depth(&self, campaign: &CampaignName) -> Result<FactDepth, Error> {
         let campaign = campaign.clone();
-        self.ask(move |view| view.state.depth(campaign.as_str())).await
+        self.ask(move |view| view.depth(campaign.as_str())).await
+    }
+
+    async fn has_pairs(&self, campaign: &CampaignName) -> Result<bool, Error> {
+        let campaign = campaign.clone();
+        self.ask(move |view| view.has_pairs(campaign.as_str())).await
     }
 
     async fn forget(&self, campaign: &CampaignName) -> Result<(), Error> {
-        let name = campaign.clone();
-        let done = self.ask(move |view| view.state.done_pairs(name.as_str())).await?;
-        let mut last: Option<Fact> = None;
-        loop {
-            let (name, after) = (campaign.clone(), last.take());
-            let page =
-                self.ask(move |view| view.state.all(name.as_str(), after.as_ref(), PAGE)).await?;
-            let items = page.iter().map(|fact| Item {
-                partition: partition(fact.fingerprint),
-                key: fact_key(campaign.as_str(), fact),
-                value: None,
-            });
-            self.appender.append(&self.shared.halves(), items).await?;
-            last = page.last().cloned();
-            if last.is_none() {
-                break;
+        for (topic, keys) in [
+            (self.shared.halves(), View::fact_keys as Keys),
+            (self.shared.pairs(), View::done_keys as Keys),
+        ] {
+            let mut after = Vec::new();
+            loop {
+                let name = campaign.clone();
+                let page = self.ask(move |view| keys(view, name.as_str(), &after, PAGE)).await?;
+                let Some((_, last)) = page.last() else { break };
+                after = last.clone();
+                let items = page.into_iter().map(|(fingerprint, key)| Item {
+                    partition: partition(fingerprint),
+                    key,
+                    value: None,
+                });
+                self.appender.append(&topic, items).await?;
             }
         }
-        let items = done.iter().map(|(fingerprint, uid)| Item {
-            partition: partition(*fingerprint),
-            key: pair_key(campaign.as_str(), *fingerprint, uid),
-            value: None,
-        });
-        self.appender.append(&self.shared.pairs(), items).await
+        Ok(())
     }
 }
+
+/// Lists keys of a campaign after one, each with its fingerprint.
+type Keys = fn(&View, &str, &[u8], usize) -> Result<Vec<(u128, Vec<u8>)>, Error>;
 
 /// Says which setting no client can be made with.
 fn check_client(shared: &Shared) -> Result<(), Error> {

@@ -1,5 +1,6 @@
 //! Facts and pairs as records. The key says which fact or pair it is, so that compaction keeps each
-//! once, and one without a value forgets it; it begins with the fingerprint, big-endian.
+//! once, and one without a value forgets it; it begins with the fingerprint, big-endian. The key of a pair
+//! is the beginning of the keys of its facts.
 
 use dcmjoin_ledger::facts::Fact;
 use dcmjoin_model::{Half, SopInstanceUid};
@@ -83,6 +84,13 @@ pub(crate) fn read_fact_key(bytes: &[u8]) -> Option<(u128, FactKey<'_>)> {
     is_known.then_some((u128::from_be_bytes(*fingerprint), key))
 }
 
+/// Returns how much of a fact's key is the key of its pair.
+pub(crate) fn pair_key_len(bytes: &[u8]) -> Option<usize> {
+    let (_, rest) = bytes.split_first_chunk::<16>()?;
+    let (_, after): (PairKey<'_>, _) = postcard::take_from_bytes(rest).ok()?;
+    Some(bytes.len() - after.len())
+}
+
 pub(crate) fn read_fact_value(bytes: &[u8]) -> Option<FactValue<'_>> {
     postcard::from_bytes(bytes).ok()
 }
@@ -118,6 +126,10 @@ mod tests {
         let value = fact_value(&fact);
         let value = read_fact_value(&value).unwrap();
         assert_eq!((value.version, value.length, value.digest, value.crc32c), (Some("v"), 7, 3, 4));
+        let of_fact = pair_key("one", fact.fingerprint, "2.25.99");
+        let bytes = fact_key("one", &fact);
+        assert_eq!(bytes[..pair_key_len(&bytes).unwrap()], of_fact);
+        assert_eq!(bytes[of_fact.len()], 1, "the half follows");
         let bytes = pair_key("one", 9, "2.25.99");
         let (fingerprint, key) = read_pair_key(&bytes).unwrap();
         assert_eq!((fingerprint, key.campaign, key.uid), (9, "one", "2.25.99"));

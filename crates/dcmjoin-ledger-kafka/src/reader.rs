@@ -1,6 +1,6 @@
 //! A worker's partitions: the group parts them; their pairs come from the worker's own state.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -16,6 +16,7 @@ use crate::follower::Follower;
 use crate::log::{OUTAGE_MAX, Shared, blocking, broke};
 use crate::member::Member;
 use crate::message::{DONE, pair_key};
+use crate::search::Search;
 use crate::state::{State, Topic};
 use crate::view::RECORDS_MAX;
 
@@ -23,6 +24,8 @@ use crate::view::RECORDS_MAX;
 const LISTEN: Duration = Duration::from_millis(50);
 /// How long a look goes on while more comes: a part of the shortest lease.
 const CATCH_UP: Duration = Duration::from_secs(1);
+/// How often it looks whether the brokers have all records of a transaction.
+const FLUSH_EVERY: Duration = Duration::from_millis(2);
 /// How often a *done* is said again while the group finds its order.
 const TRIES: usize = 20;
 const TRY_AFTER: Duration = Duration::from_millis(500);
@@ -38,8 +41,8 @@ struct Part {
     pairs: Follower,
     state: State,
     owned: BTreeSet<i32>,
-    /// Pairs by their receipts, with their partitions.
-    given: HashMap<i64, i32>,
+    /// Where it looks for pairs, and what it has given.
+    search: Search,
     producer: Option<BaseProducer>,
 }
 
@@ -52,7 +55,7 @@ impl Reader {
             pairs: Follower::new(&shared, &shared.pairs())?,
             state: State::open(shared.folder())?,
             owned: BTreeSet::new(),
-            given: HashMap::new(),
+            search: Search::default(),
             producer: None,
             shared,
         };
@@ -84,7 +87,7 @@ impl FactReader for Reader {
     }
 
     async fn again(&mut self) -> Result<(), Error> {
-        lock(&self.0).given.clear();
+        lock(&self.0).search = Search::default();
         Ok(())
     }
 
@@ -116,8 +119,10 @@ impl Part {
         loop {
             self.own()?;
             let facts = self.halves.read(RECORDS_MAX, LISTEN)?;
-            self.state.apply(Topic::Halves, &facts)?;
-            let done = self.pairs.read(RECORDS_MAX, LISTEN)?;
+            self.search.note(self.state.apply(Topic::Halves, &facts)?);
+            // Where facts come, there is more to do than to wait.
+            let wait = if facts.is_empty() { LISTEN } else { Duration::ZERO };
+            let done = self.pairs.read(RECORDS_MAX, wait)?;
             self.state.apply(Topic::Pairs, &done)?;
             let has_all = facts.is_empty() && done.is_empty();
             if has_all || Instant::now() >= until {
@@ -133,7 +138,7 @@ impl Part {
         if lost.is_empty() && owned == self.owned {
             return Ok(());
         }
-        self.given.retain(|_, partition| owned.contains(partition) && !lost.contains(partition));
+        self.search.keep(|partition| owned.contains(&partition) && !lost.contains(&partition));
         for (topic, follower) in
             [(Topic::Halves, &mut self.halves), (Topic::Pairs, &mut self.pairs)]
         {
@@ -146,10 +151,7 @@ impl Part {
     /// Returns pairs of partitions that were read to their ends: before, what is done may not be known.
     fn found(&mut self, max: usize) -> Result<Vec<Pair>, Error> {
         let ended: BTreeSet<i32> = &(&self.owned & self.halves.ended()) & self.pairs.ended();
-        let is_given = |receipt| self.given.contains_key(&receipt);
-        let pairs = self.state.pairs(&ended, is_given, max)?;
-        self.given.extend(pairs.iter().map(|pair| (pair.receipt, i32::from(pair.partition()))));
-        Ok(pairs)
+        self.search.find(&self.state, &ended, max)
     }
 
     fn done(&mut self, pairs: &[Pair]) -> Result<(), Error> {
@@ -176,11 +178,9 @@ impl Part {
                 }
             }
         }
-        let receipts: Vec<i64> = pairs.iter().map(|pair| pair.receipt).collect();
-        self.state.done(&receipts)?;
-        for receipt in receipts {
-            self.given.remove(&receipt);
-        }
+        let keys: Vec<Vec<u8>> = pairs.iter().map(key).collect();
+        self.state.done(&keys)?;
+        self.search.forget(&keys);
         Ok(())
     }
 
@@ -192,11 +192,14 @@ impl Part {
         let producer = self.producer()?;
         producer.begin_transaction()?;
         for pair in pairs {
-            let fact = &pair.metadata;
-            let key = pair_key(pair.campaign.as_str(), fact.fingerprint, fact.uid.as_str());
-            send(producer, &topic, i32::from(pair.partition()), &key)?;
+            send(producer, &topic, i32::from(pair.partition()), &key(pair))?;
         }
         producer.send_offsets_to_transaction(&offsets, &metadata, OUTAGE_MAX)?;
+        // The client's own flush, which the commit begins with, looks no more often than each 100 ms.
+        let until = Instant::now() + OUTAGE_MAX;
+        while producer.in_flight_count() > 0 && Instant::now() < until {
+            producer.poll(FLUSH_EVERY);
+        }
         producer.commit_transaction(OUTAGE_MAX)
     }
 
@@ -233,6 +236,11 @@ impl Part {
             self.producer = Some(producer);
         }
     }
+}
+
+fn key(pair: &Pair) -> Vec<u8> {
+    let fact = &pair.metadata;
+    pair_key(pair.campaign.as_str(), fact.fingerprint, fact.uid.as_str())
 }
 
 fn send(

@@ -1,60 +1,40 @@
 //! What a reader knows of partitions, in a file that is gone with it and made again from the topics.
+//!
+//! Records are kept as they came, by their keys. A key begins with the fingerprint, so a partition is a range of
+//! keys; then come campaign and UID, which is all of a pair's key, so the facts of an instance are beside
+//! each other, and a read in the order of keys has pairs and what is without partner.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::path::Path;
 
 use dcmjoin_ledger::Error;
-use dcmjoin_ledger::facts::{FACTS_MAX, Fact, FactDepth, Pair};
-use dcmjoin_model::{Half, SopInstanceUid};
-use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, params};
+use dcmjoin_ledger::facts::{FactDepth, partition};
+use rusqlite::{Connection, Transaction, params};
 
 use crate::follower::Record;
+use crate::group::Group;
 use crate::log::failed;
-use crate::message::{FactKey, read_fact_key, read_fact_value, read_pair_key};
+use crate::message::{read_fact_key, read_fact_value, read_pair_key};
 
-/// No file but one: it has no name any more when others would be opened beside it.
+/// No file but one: it has no name any more when others would be opened beside it. Pages stay in memory up
+/// to 32 MiB, and of those that a change touches also what was in them before: at most one a record.
 const SCHEMA: &str = "
 PRAGMA journal_mode = MEMORY;
 PRAGMA synchronous = OFF;
 PRAGMA locking_mode = EXCLUSIVE;
 PRAGMA temp_store = MEMORY;
-PRAGMA cache_size = -65536;
-CREATE TABLE IF NOT EXISTS position (
+PRAGMA cache_size = -32768;
+CREATE TABLE position (
     topic INTEGER, partition INTEGER, next INTEGER NOT NULL, PRIMARY KEY (topic, partition))
     WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS fact (
-    partition INTEGER NOT NULL, campaign TEXT, fingerprint BLOB, uid TEXT, half INTEGER,
-    archive TEXT, offset INTEGER, version TEXT, length INTEGER NOT NULL, digest BLOB NOT NULL,
-    crc32c INTEGER NOT NULL, came INTEGER NOT NULL, paired INTEGER NOT NULL,
-    PRIMARY KEY (campaign, fingerprint, uid, half, archive, offset)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS pair (
-    id INTEGER PRIMARY KEY, partition INTEGER NOT NULL, campaign TEXT NOT NULL,
-    fingerprint BLOB NOT NULL, uid TEXT NOT NULL, whole INTEGER NOT NULL, done INTEGER NOT NULL,
-    UNIQUE (campaign, fingerprint, uid));
-CREATE INDEX IF NOT EXISTS pair_open ON pair (partition, id) WHERE whole = 1 AND done = 0;
+CREATE TABLE fact (key BLOB PRIMARY KEY, value BLOB NOT NULL, came INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE done (key BLOB PRIMARY KEY) WITHOUT ROWID;
 ";
-
-const FACT: &str = "fingerprint, uid, half, archive, offset, version, length, digest, crc32c";
-const ADD_FACT: &str = "
-INSERT OR IGNORE INTO fact VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, 0)";
-const HAS_PARTNER: &str = "
-SELECT 1 FROM fact WHERE campaign = ?1 AND fingerprint = ?2 AND uid = ?3 AND half <> ?4 LIMIT 1";
-const IS_PAIRED: &str =
-    "UPDATE fact SET paired = ?4 WHERE campaign = ?1 AND fingerprint = ?2 AND uid = ?3";
-const WHOLE: &str = "
-INSERT INTO pair (partition, campaign, fingerprint, uid, whole, done) VALUES (?1, ?2, ?3, ?4, 1, 0)
-ON CONFLICT (campaign, fingerprint, uid) DO UPDATE SET whole = 1 WHERE whole = 0";
-const IS_DONE: &str = "
-INSERT INTO pair (partition, campaign, fingerprint, uid, whole, done) VALUES (?1, ?2, ?3, ?4, 0, ?5)
-ON CONFLICT (campaign, fingerprint, uid) DO UPDATE SET done = excluded.done";
-const FORGET_FACT: &str = "
-DELETE FROM fact WHERE campaign = ?1 AND fingerprint = ?2 AND uid = ?3 AND half = ?4
-AND archive = ?5 AND offset = ?6";
-const BROKEN: &str =
-    "UPDATE pair SET whole = 0 WHERE campaign = ?1 AND fingerprint = ?2 AND uid = ?3";
 const MOVE: &str = "
 INSERT INTO position VALUES (?1, ?2, ?3)
 ON CONFLICT (topic, partition) DO UPDATE SET next = excluded.next";
+const IS_DONE: &str = "INSERT OR IGNORE INTO done VALUES (?1)";
 
 /// One of the two topics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,6 +47,14 @@ pub(crate) enum Topic {
 pub(crate) struct State {
     connection: Connection,
 }
+
+/// Returns the least key of a partition.
+pub(crate) fn start(partition: i32) -> Vec<u8> {
+    let Ok(partition @ 0..=63) = u8::try_from(partition) else { return vec![u8::MAX; 17] };
+    vec![partition << 2]
+}
+// The partition is the highest six bits of the fingerprint.
+const _: () = assert!(dcmjoin_ledger::facts::PARTITIONS == 64);
 
 impl State {
     /// Makes an empty state in a folder; its file has no name, so that nothing is left of a
@@ -88,10 +76,12 @@ impl State {
         rows.and_then(Iterator::collect).map_err(failed)
     }
 
-    /// Takes in what was read of a topic, whole or not at all.
-    pub(crate) fn apply(&mut self, topic: Topic, records: &[Record]) -> Result<(), Error> {
+    /// Takes in what was read of a topic, whole or not at all; returns the fingerprints of facts that
+    /// are new.
+    pub(crate) fn apply(&mut self, topic: Topic, records: &[Record]) -> Result<Vec<u128>, Error> {
+        let mut new = Vec::new();
         if records.is_empty() {
-            return Ok(());
+            return Ok(new);
         }
         self.change(|change| {
             let mut positions = BTreeMap::new();
@@ -101,7 +91,7 @@ impl State {
             records.sort_by(|one, other| one.key.cmp(&other.key));
             for record in records {
                 match topic {
-                    Topic::Halves => take_fact(change, record)?,
+                    Topic::Halves => new.extend(take_fact(change, record)?),
                     Topic::Pairs => take_pair(change, record)?,
                 }
                 let next = positions.entry(record.partition).or_insert(0);
@@ -111,14 +101,15 @@ impl State {
                 change.prepare_cached(MOVE)?.execute(params![topic as i32, partition, next])?;
             }
             Ok(())
-        })
+        })?;
+        Ok(new)
     }
 
-    /// Marks pairs as done before their records come back.
-    pub(crate) fn done(&mut self, receipts: &[i64]) -> Result<(), Error> {
+    /// Marks pairs as done, by their keys, before their records come back.
+    pub(crate) fn done(&mut self, keys: &[Vec<u8>]) -> Result<(), Error> {
         self.change(|change| {
-            let mut update = change.prepare_cached("UPDATE pair SET done = 1 WHERE id = ?1")?;
-            receipts.iter().try_for_each(|receipt| update.execute([receipt]).map(|_| ()))
+            let mut add = change.prepare_cached(IS_DONE)?;
+            keys.iter().try_for_each(|key| add.execute([key]).map(|_| ()))
         })
     }
 
@@ -131,198 +122,111 @@ impl State {
         change.commit().map_err(failed)
     }
 
-    /// Returns pairs of partitions that are not done and not among those given.
-    pub(crate) fn pairs(
-        &self,
-        partitions: &BTreeSet<i32>,
-        is_given: impl Fn(i64) -> bool,
-        max: usize,
-    ) -> Result<Vec<Pair>, Error> {
-        let mut found = Vec::new();
-        let sql = "SELECT id, campaign, fingerprint, uid FROM pair
-                   WHERE partition = ?1 AND whole = 1 AND done = 0 ORDER BY id";
+    pub(crate) fn is_done(&self, key: &[u8]) -> Result<bool, Error> {
+        let sql = "SELECT 1 FROM done WHERE key = ?1";
         let mut query = self.connection.prepare_cached(sql).map_err(failed)?;
-        for partition in partitions {
-            let mut rows = query.query([partition]).map_err(failed)?;
-            while found.len() < max
-                && let Some(row) = rows.next().map_err(failed)?
+        query.exists([key]).map_err(failed)
+    }
+
+    /// Calls for each instance with facts after one key and before another, in the order of keys, until it is
+    /// told to stop.
+    pub(crate) fn groups(
+        &self,
+        after: &[u8],
+        before: &[u8],
+        mut each: impl FnMut(Group) -> Result<ControlFlow<()>, Error>,
+    ) -> Result<(), Error> {
+        let sql = "SELECT key, value, came FROM fact WHERE key > ?1 AND key < ?2 ORDER BY key";
+        let mut query = self.connection.prepare_cached(sql).map_err(failed)?;
+        let mut rows = query.query([after, before]).map_err(failed)?;
+        let mut group: Option<Group> = None;
+        while let Some(row) = rows.next().map_err(failed)? {
+            let key: &[u8] = row.get_ref(0).and_then(|key| Ok(key.as_blob()?)).map_err(failed)?;
+            let value = row.get_ref(1).and_then(|value| Ok(value.as_blob()?)).map_err(failed)?;
+            let came = row.get(2).map_err(failed)?;
+            if let Some(ended) = group.take_if(|group| !group.has(key))
+                && each(ended)?.is_break()
             {
-                let receipt = row.get(0).map_err(failed)?;
-                if !is_given(receipt) {
-                    found.push(self.pair(receipt, row)?);
-                }
+                return Ok(());
+            }
+            match &mut group {
+                Some(group) => group.add(key, value, came)?,
+                None => group = Some(Group::begin(key, value, came)?),
             }
         }
-        Ok(found)
+        if let Some(last) = group {
+            let _ = each(last)?;
+        }
+        Ok(())
     }
 
-    fn pair(&self, receipt: i64, row: &Row<'_>) -> Result<Pair, Error> {
-        let campaign: String = row.get(1).map_err(failed)?;
-        let key: [u8; 16] = row.get(2).map_err(failed)?;
-        let uid: String = row.get(3).map_err(failed)?;
-        // Of several facts of a half, the one with the smallest digest.
-        let sql = format!(
-            "SELECT {FACT} FROM fact WHERE campaign = ?1 AND fingerprint = ?2 AND uid = ?3
-             AND half = ?4 ORDER BY digest, archive, offset LIMIT 1"
-        );
-        let half = |half: Half| -> Result<Fact, Error> {
-            let mut query = self.connection.prepare_cached(&sql).map_err(failed)?;
-            query.query_row(params![campaign, key, uid, half as i64], fact).map_err(failed)
-        };
-        let (metadata, image) = (half(Half::Metadata)?, half(Half::Image)?);
-        Ok(Pair { campaign: campaign.parse()?, metadata, image, receipt })
-    }
-
-    /// Returns facts without partner that came before a time, in their order.
-    pub(crate) fn unpaired(
+    /// Returns fingerprints and keys of a campaign's pairs that are done, after a key, in their order.
+    pub(crate) fn done_keys(
         &self,
         campaign: &str,
-        before: i64,
-        after: Option<&Fact>,
+        after: &[u8],
         max: usize,
-    ) -> Result<Vec<Fact>, Error> {
-        self.facts("paired = 0", campaign, before, after, max)
-    }
-
-    /// Returns all facts of a campaign, in their order.
-    pub(crate) fn all(
-        &self,
-        campaign: &str,
-        after: Option<&Fact>,
-        max: usize,
-    ) -> Result<Vec<Fact>, Error> {
-        self.facts("1", campaign, i64::MAX, after, max)
-    }
-
-    fn facts(
-        &self,
-        which: &str,
-        campaign: &str,
-        before: i64,
-        after: Option<&Fact>,
-        max: usize,
-    ) -> Result<Vec<Fact>, Error> {
-        let sql = format!(
-            "SELECT {FACT} FROM fact WHERE campaign = ?1 AND {which} AND came <= ?2
-             AND (?3 IS NULL OR (fingerprint, uid, half, archive, offset) > (?3, ?4, ?5, ?6, ?7))
-             ORDER BY fingerprint, uid, half, archive, offset LIMIT ?8"
-        );
-        let mut query = self.connection.prepare_cached(&sql).map_err(failed)?;
-        let values = params![
-            campaign,
-            before,
-            after.map(|fact| fact.fingerprint.to_be_bytes()),
-            after.map(|fact| fact.uid.as_str()),
-            after.map(|fact| fact.half as i64),
-            after.map(|fact| fact.archive.as_str()),
-            after.map(|fact| signed(fact.offset)),
-            signed(max.min(FACTS_MAX) as u64),
-        ];
-        let rows = query.query_map(values, fact);
-        rows.and_then(Iterator::collect).map_err(failed)
-    }
-
-    /// Returns fingerprint and UID of all pairs of a campaign that are done.
-    pub(crate) fn done_pairs(&self, campaign: &str) -> Result<Vec<(u128, String)>, Error> {
-        let sql = "SELECT fingerprint, uid FROM pair WHERE campaign = ?1 AND done = 1";
+    ) -> Result<Vec<(u128, Vec<u8>)>, Error> {
+        let sql = "SELECT key FROM done WHERE key > ?1 ORDER BY key";
         let mut query = self.connection.prepare_cached(sql).map_err(failed)?;
-        let rows =
-            query.query_map([campaign], |row| Ok((u128::from_be_bytes(row.get(0)?), row.get(1)?)));
-        rows.and_then(Iterator::collect).map_err(failed)
+        let mut rows = query.query([after]).map_err(failed)?;
+        let mut keys = Vec::new();
+        while keys.len() < max
+            && let Some(row) = rows.next().map_err(failed)?
+        {
+            let key: Vec<u8> = row.get(0).map_err(failed)?;
+            let read = read_pair_key(&key).filter(|(_, read)| read.campaign == campaign);
+            if let Some((fingerprint, _)) = read {
+                keys.push((fingerprint, key));
+            }
+        }
+        Ok(keys)
     }
 
     pub(crate) fn depth(&self, campaign: &str) -> Result<FactDepth, Error> {
-        let sql = "SELECT count(*), count(*) FILTER (WHERE paired = 0),
-                       (SELECT count(*) FROM pair WHERE campaign = ?1 AND whole = 1 AND done = 0)
-                   FROM fact WHERE campaign = ?1";
-        let depth = self.connection.query_row(sql, [campaign], |row| {
-            let count = |at| row.get(at).map(unsigned);
-            Ok(FactDepth { facts: count(0)?, open: count(1)?, pairs: count(2)? })
-        });
-        depth.map_err(failed)
+        let mut depth = FactDepth::default();
+        self.groups(&[], &start(i32::MAX), |group| {
+            if group.is_of(campaign) {
+                let facts = group.len() as u64;
+                depth.facts += facts;
+                match group.is_whole() {
+                    true => depth.pairs += u64::from(!self.is_done(group.pair_key())?),
+                    false => depth.open += facts,
+                }
+            }
+            Ok(ControlFlow::Continue(()))
+        })?;
+        Ok(depth)
     }
 }
 
-fn take_fact(change: &Transaction<'_>, record: &Record) -> rusqlite::Result<()> {
-    let Some((fingerprint, key)) = read_fact_key(&record.key) else { return Ok(()) };
-    let print = fingerprint.to_be_bytes();
-    let Some(value) = &record.value else { return forget_fact(change, print, &key) };
-    let Some(value) = read_fact_value(value) else { return Ok(()) };
-    let half = key.half() as i64;
-    let added = change.prepare_cached(ADD_FACT)?.execute(params![
-        record.partition,
-        key.campaign,
-        print,
-        key.uid,
-        half,
-        key.archive,
-        signed(key.offset),
-        value.version,
-        signed(value.length),
-        value.digest.to_be_bytes(),
-        value.crc32c,
-        record.time,
-    ])?;
-    let mut partner = change.prepare_cached(HAS_PARTNER)?;
-    if added == 0 || !partner.exists(params![key.campaign, print, key.uid, half])? {
-        return Ok(());
+/// Takes in a fact, or forgets it; returns the fingerprint of one that was not there.
+fn take_fact(change: &Transaction<'_>, record: &Record) -> rusqlite::Result<Option<u128>> {
+    let Some((fingerprint, _)) = read_fact_key(&record.key) else { return Ok(None) };
+    // A range of keys is read as a partition.
+    if i32::from(partition(fingerprint)) != record.partition {
+        return Ok(None);
     }
-    change.prepare_cached(IS_PAIRED)?.execute(params![key.campaign, print, key.uid, 1])?;
-    let values = params![record.partition, key.campaign, print, key.uid];
-    change.prepare_cached(WHOLE)?.execute(values)?;
-    Ok(())
-}
-
-fn forget_fact(
-    change: &Transaction<'_>,
-    print: [u8; 16],
-    key: &FactKey<'_>,
-) -> rusqlite::Result<()> {
-    let half = key.half() as i64;
-    let offset = signed(key.offset);
-    let values = params![key.campaign, print, key.uid, half, key.archive, offset];
-    change.prepare_cached(FORGET_FACT)?.execute(values)?;
-    let sql =
-        "SELECT 1 FROM fact WHERE campaign = ?1 AND fingerprint = ?2 AND uid = ?3 AND half = ?4";
-    let mut same = change.prepare_cached(sql)?;
-    let values = params![key.campaign, print, key.uid, half];
-    if same.query_row(values, |_| Ok(())).optional()?.is_none() {
-        change.prepare_cached(IS_PAIRED)?.execute(params![key.campaign, print, key.uid, 0])?;
-        change.prepare_cached(BROKEN)?.execute(params![key.campaign, print, key.uid])?;
+    let Some(value) = &record.value else {
+        change.prepare_cached("DELETE FROM fact WHERE key = ?1")?.execute([&record.key])?;
+        return Ok(None);
+    };
+    if read_fact_value(value).is_none() {
+        return Ok(None);
     }
-    Ok(())
+    let mut add = change.prepare_cached("INSERT OR IGNORE INTO fact VALUES (?1, ?2, ?3)")?;
+    let added = add.execute(params![record.key, value, record.time])?;
+    Ok((added > 0).then_some(fingerprint))
 }
 
 fn take_pair(change: &Transaction<'_>, record: &Record) -> rusqlite::Result<()> {
-    let Some((fingerprint, key)) = read_pair_key(&record.key) else { return Ok(()) };
-    let print = fingerprint.to_be_bytes();
-    let is_done = record.value.is_some();
-    let values = params![record.partition, key.campaign, print, key.uid, is_done];
-    change.prepare_cached(IS_DONE)?.execute(values)?;
+    if read_pair_key(&record.key).is_none() {
+        return Ok(());
+    }
+    let sql = match record.value {
+        Some(_) => IS_DONE,
+        None => "DELETE FROM done WHERE key = ?1",
+    };
+    change.prepare_cached(sql)?.execute([&record.key])?;
     Ok(())
-}
-
-fn fact(row: &Row<'_>) -> rusqlite::Result<Fact> {
-    let wrong = |column: &str| rusqlite::Error::InvalidColumnName(column.to_owned());
-    let uid = SopInstanceUid::parse(row.get_ref(1)?.as_str()?).map_err(|_| wrong("uid"))?;
-    let half: i64 = row.get(2)?;
-    Ok(Fact {
-        fingerprint: u128::from_be_bytes(row.get(0)?),
-        uid,
-        half: if half == Half::Metadata as i64 { Half::Metadata } else { Half::Image },
-        archive: row.get(3)?,
-        offset: row.get(4).map(unsigned)?,
-        version: row.get(5)?,
-        length: row.get(6).map(unsigned)?,
-        digest: u128::from_be_bytes(row.get(7)?),
-        crc32c: row.get(8)?,
-    })
-}
-
-fn signed(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
-}
-
-fn unsigned(number: i64) -> u64 {
-    u64::try_from(number).unwrap_or_default()
 }

@@ -1,23 +1,27 @@
 //! What there is of a campaign, from all partitions: for depths and lists, on any machine.
 
+use std::collections::HashMap;
+use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use dcmjoin_ledger::Error;
-use dcmjoin_ledger::facts::PARTITIONS;
+use dcmjoin_ledger::facts::{Fact, FactDepth, PARTITIONS};
 
 use crate::follower::Follower;
 use crate::log::{OUTAGE_MAX, Shared, failed};
-use crate::state::{State, Topic};
+use crate::state::{State, Topic, start};
 
 /// Records that are taken in at once.
-pub(crate) const RECORDS_MAX: usize = 10_000;
+pub(crate) const RECORDS_MAX: usize = 5_000;
 const WAIT: Duration = Duration::from_millis(200);
 
 /// All partitions, read by nobody's leave.
 pub(crate) struct View {
     halves: Follower,
     pairs: Follower,
-    pub(crate) state: State,
+    state: State,
+    /// Of a campaign: keys before which all pairs are done.
+    finished: HashMap<String, Vec<u8>>,
 }
 
 impl View {
@@ -26,24 +30,117 @@ impl View {
             halves: Follower::new(shared, &shared.halves())?,
             pairs: Follower::new(shared, &shared.pairs())?,
             state: State::open(shared.folder())?,
+            finished: HashMap::new(),
         })
     }
 
     /// Reads what was appended before the call; the first time, all that there is.
     pub(crate) fn catch_up(&mut self) -> Result<(), Error> {
-        let Self { halves, pairs, state } = self;
-        follow(halves, Topic::Halves, state)?;
-        follow(pairs, Topic::Pairs, state)
+        let Self { halves, pairs, state, finished } = self;
+        let first = follow(halves, Topic::Halves, state)?.map(u128::to_be_bytes);
+        if let Some(first) = first {
+            finished.retain(|_, key| key.as_slice() < first.as_slice());
+        }
+        follow(pairs, Topic::Pairs, state)?;
+        Ok(())
+    }
+
+    pub(crate) fn depth(&self, campaign: &str) -> Result<FactDepth, Error> {
+        self.state.depth(campaign)
+    }
+
+    /// Returns whether a campaign has pairs that are not done. What was done stays so: it is looked at from
+    /// where it was not.
+    pub(crate) fn has_pairs(&mut self, campaign: &str) -> Result<bool, Error> {
+        let from = self.finished.get(campaign).cloned().unwrap_or_default();
+        let (mut at, mut has) = (from.clone(), false);
+        self.state.groups(&from, &start(i32::MAX), |group| {
+            has = group.is_of(campaign)
+                && group.is_whole()
+                && !self.state.is_done(group.pair_key())?;
+            if has {
+                return Ok(ControlFlow::Break(()));
+            }
+            at = group.last_key().to_vec();
+            Ok(ControlFlow::Continue(()))
+        })?;
+        self.finished.insert(campaign.to_owned(), at);
+        Ok(has)
+    }
+
+    /// Returns facts without partner that came before a time, in their order.
+    pub(crate) fn unpaired(
+        &self,
+        campaign: &str,
+        before: i64,
+        after: Option<&Fact>,
+        max: usize,
+    ) -> Result<Vec<Fact>, Error> {
+        // Those of one fingerprint are few: they are put in their order all at once.
+        let from = after.map(|fact| fact.fingerprint.to_be_bytes().to_vec()).unwrap_or_default();
+        let (mut facts, mut sorted) = (Vec::new(), 0);
+        self.state.groups(&from, &start(i32::MAX), |group| {
+            if facts.last().is_some_and(|last: &Fact| last.fingerprint != group.fingerprint()) {
+                facts[sorted..].sort_by(|one, other| place(one).cmp(&place(other)));
+                sorted = facts.len();
+                if sorted >= max {
+                    return Ok(ControlFlow::Break(()));
+                }
+            }
+            if group.is_of(campaign) && !group.is_whole() {
+                let mut some = group.facts(before)?;
+                some.retain(|fact| after.is_none_or(|after| place(fact) > place(after)));
+                facts.append(&mut some);
+            }
+            Ok(ControlFlow::Continue(()))
+        })?;
+        facts[sorted..].sort_by(|one, other| place(one).cmp(&place(other)));
+        facts.truncate(max);
+        Ok(facts)
+    }
+
+    /// Returns keys of a campaign's facts after one, in their order.
+    pub(crate) fn fact_keys(
+        &self,
+        campaign: &str,
+        after: &[u8],
+        max: usize,
+    ) -> Result<Vec<(u128, Vec<u8>)>, Error> {
+        let mut keys = Vec::new();
+        self.state.groups(after, &start(i32::MAX), |group| {
+            if group.is_of(campaign) {
+                let fingerprint = group.fingerprint();
+                keys.extend(group.keys().map(|key| (fingerprint, key)));
+            }
+            let is_enough = keys.len() >= max;
+            Ok(if is_enough { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+        })?;
+        Ok(keys)
+    }
+
+    /// Returns keys of a campaign's pairs that are done after one, in their order.
+    pub(crate) fn done_keys(
+        &self,
+        campaign: &str,
+        after: &[u8],
+        max: usize,
+    ) -> Result<Vec<(u128, Vec<u8>)>, Error> {
+        self.state.done_keys(campaign, after, max)
     }
 }
 
-fn follow(follower: &mut Follower, topic: Topic, state: &mut State) -> Result<(), Error> {
+fn place(fact: &Fact) -> (u128, &str, u8, &str, u64) {
+    (fact.fingerprint, fact.uid.as_str(), fact.half as u8, &fact.archive, fact.offset)
+}
+
+/// Returns the least fingerprint of facts that are new.
+fn follow(follower: &mut Follower, topic: Topic, state: &mut State) -> Result<Option<u128>, Error> {
     let all = 0..i32::from(PARTITIONS);
     follower.assign(all, &state.positions(topic)?)?;
-    let mut until = Instant::now() + OUTAGE_MAX;
+    let (mut until, mut first) = (Instant::now() + OUTAGE_MAX, None);
     while follower.ended().len() < usize::from(PARTITIONS) {
         let records = follower.read(RECORDS_MAX, WAIT)?;
-        state.apply(topic, &records)?;
+        first = state.apply(topic, &records)?.into_iter().chain(first).min();
         if !records.is_empty() {
             until = Instant::now() + OUTAGE_MAX;
         }
@@ -51,5 +148,5 @@ fn follow(follower: &mut Follower, topic: Topic, state: &mut State) -> Result<()
             return Err(failed("the brokers do not answer"));
         }
     }
-    Ok(())
+    Ok(first)
 }

@@ -1,4 +1,5 @@
-//! Measures the store in a file; `plain-in` and `plain-out` are `SQLite` by itself with the same rows.
+//! Measures the store in a file; `plain-in`, `plain-out` and `plain-done` are `SQLite` by itself with the same
+//! rows.
 
 #![expect(clippy::cast_possible_truncation, reason = "counts are small")]
 
@@ -25,6 +26,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let line = match asked.phase.as_str() {
         "plain-in" => plain_in(file, asked.number(0, 1_000_000))?,
         "plain-out" => plain_out(file)?,
+        "plain-done" => plain_done(file, asked.number(0, 1_000_000))?,
         "claims" => claims::measure(Arc::new(Sqlite::open(file)?), &asked).await?,
         _ => rate::measure(&Sqlite::open(file)?, &asked).await?,
     };
@@ -79,6 +81,27 @@ fn plain_out(file: &Path) -> rusqlite::Result<String> {
         count += 1;
     }
     Ok(line(count, began))
+}
+
+/// Inserts the keys of as many pairs into a table of their own, as durably.
+fn plain_done(file: &Path, pairs: u64) -> rusqlite::Result<String> {
+    let mut connection = Connection::open(file)?;
+    connection.execute_batch(
+        "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
+         CREATE TABLE done (fingerprint BLOB, uid TEXT, PRIMARY KEY (fingerprint, uid)) WITHOUT ROWID;",
+    )?;
+    let began = Instant::now();
+    for first in (0..pairs).step_by(BATCH as usize) {
+        let change = connection.transaction()?;
+        let sql = "INSERT INTO done VALUES (?1, ?2)";
+        for number in first..pairs.min(first + BATCH) {
+            let fact = rate::fact(number, Half::Image);
+            let values = params![fact.fingerprint.to_be_bytes(), fact.uid.as_str()];
+            change.prepare_cached(sql)?.execute(values)?;
+        }
+        change.commit()?;
+    }
+    Ok(line(pairs, began))
 }
 
 fn line(facts: u64, began: Instant) -> String {

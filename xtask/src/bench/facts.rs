@@ -23,9 +23,9 @@ const LOGS: &[(&str, &str, &str)] = &[
 /// Of each log in each repeat.
 const PAIRS: u64 = 100_000;
 /// Pairs that an assemble worker asks for at once; otherwise as many as an append has facts.
-const ASKED_AT_ONCE: u64 = 256;
+const ASKED_AT_ONCE: u64 = 2_048;
 /// Fewer, since each answer is a round trip.
-const PAIRS_ASKED: u64 = 10_000;
+const PAIRS_ASKED: u64 = 20_480;
 /// Tasks, workers that claim at the same time, and how many each claims at once.
 const CLAIMS: [u64; 3] = [10_000, 8, 4];
 /// Facts of the memory bench.
@@ -87,8 +87,14 @@ pub(crate) fn facts(bench: &Bench<'_>, book: &mut Book) -> Result<()> {
             subject.limit.fresh()?;
             add("in", subject.measure("in", &[PAIRS])?);
             add("in-limit", subject.limit.goes_in(2 * PAIRS)?);
-            add("out", subject.measure("out", &[PAIRS])?);
-            add("out-limit", subject.limit.comes_out(2 * PAIRS)?);
+            let out = subject.measure("out", &[PAIRS])?;
+            let read = subject.limit.comes_out(2 * PAIRS)?;
+            add("given", json!({"facts": 2 * PAIRS, "seconds": out["given_seconds"]}));
+            add("given-limit", read.clone());
+            add("done", json!({"facts": PAIRS, "seconds": out["done_seconds"]}));
+            add("done-limit", subject.limit.is_done(PAIRS)?);
+            add("out", out);
+            add("out-limit", read);
             subject.limit.fresh()?;
             subject.measure("in", &[PAIRS_ASKED])?;
             add("out-asked", subject.measure("out", &[PAIRS_ASKED, ASKED_AT_ONCE])?);
@@ -108,7 +114,8 @@ pub(crate) fn facts(bench: &Bench<'_>, book: &mut Book) -> Result<()> {
 /// A worker's memory while facts go in, and while pairs come out.
 pub(crate) fn memory(bench: &Bench<'_>, book: &mut Book) -> Result<()> {
     let folder = bench.fresh()?;
-    for mut subject in subjects(bench, &folder)? {
+    // The slowest comes last.
+    for mut subject in subjects(bench, &folder)?.into_iter().rev() {
         for &facts in MEMORY_FACTS {
             subject.limit.fresh()?;
             let came = subject.measure("in", &[facts / 2])?;

@@ -13,6 +13,8 @@ use crate::steps::check;
 
 /// Bytes of a fact's record of the benches, key and value.
 const RECORD_BYTES: &str = "175";
+/// Of a pair that is done.
+const KEY_BYTES: &str = "75";
 /// Compiled as Java does it by itself: the tools run for long.
 const JAVA: [&str; 2] = ["_JAVA_OPTIONS", "-XX:TieredStopAtLevel=4"];
 
@@ -26,6 +28,8 @@ pub(crate) trait Limit {
     fn goes_in(&self, facts: u64) -> Result<Value>;
     /// Gives out what went in just now.
     fn comes_out(&self, facts: u64) -> Result<Value>;
+    /// Takes in the keys of as many pairs, as *done* does.
+    fn is_done(&self, pairs: u64) -> Result<Value>;
     /// Changes rows one by one, each durable before the next, from as many clients as claim tasks; where
     /// the server has a tool for that.
     fn changes(&self) -> Result<Option<Value>> {
@@ -79,6 +83,10 @@ impl Limit for SqliteLimit {
     fn comes_out(&self, facts: u64) -> Result<Value> {
         self.plain("plain-out", facts)
     }
+
+    fn is_done(&self, pairs: u64) -> Result<Value> {
+        self.plain("plain-done", 2 * pairs)
+    }
 }
 
 /// `COPY` of the same rows by psql, into one table with the same key.
@@ -128,6 +136,13 @@ impl Limit for PostgresLimit {
         Ok(row(facts, self.psql(&format!("\\copy plain TO '{file}' BINARY"))?))
     }
 
+    fn is_done(&self, pairs: u64) -> Result<Value> {
+        let file = self.file.display();
+        self.psql(&format!("\\copy dcmjoin_ledger.done TO '{file}' BINARY"))?;
+        self.psql("CREATE TABLE plain_done (LIKE dcmjoin_ledger.done INCLUDING ALL)")?;
+        Ok(row(pairs, self.psql(&format!("\\copy plain_done FROM '{file}' BINARY"))?))
+    }
+
     fn changes(&self) -> Result<Option<Value>> {
         let make = "CREATE TABLE row AS SELECT id, 0 AS n FROM generate_series(1, 20000) id";
         self.psql(&format!("{make}; ALTER TABLE row ADD PRIMARY KEY (id)"))?;
@@ -164,12 +179,26 @@ impl KafkaLimit {
     fn plain(&self) -> String {
         format!("plain-{}", self.count)
     }
+
+    fn produce(&self, topic: &str, records: u64, bytes: &str) -> Result<Value> {
+        self.topics(&["--create", "--topic", topic, "--partitions", "64"])?;
+        let mut produce = self.server.tool("org.apache.kafka.tools.ProducerPerformance");
+        produce.args(["--topic", topic, "--num-records", &records.to_string()]);
+        produce.args(["--throughput", "-1", "--record-size", bytes, "--producer-props"]);
+        produce.arg(format!("bootstrap.servers={}", self.server.bootstrap()));
+        produce.args(["acks=all", "compression.type=lz4", "linger.ms=10", "batch.size=262144"]);
+        let said = measure::run(produce.env(JAVA[0], JAVA[1]))?.output;
+        // `N records sent, R records/sec (…), …`
+        let rate = said.lines().last().and_then(|line| line.split(", ").nth(1)?.split(' ').next());
+        let rate: f64 = rate.context("the producer tool's rate")?.parse()?;
+        Ok(row(records, records as f64 / rate))
+    }
 }
 
 impl Limit for KafkaLimit {
     fn fresh(&mut self) -> Result<()> {
         if self.count > 0 {
-            let old = format!("(plain-{0}|facts-{0}[.].*)", self.count);
+            let old = format!("(plain-{0}.*|facts-{0}[.].*)", self.count);
             self.topics(&["--delete", "--if-exists", "--topic", &old])?;
         }
         self.count += 1;
@@ -181,17 +210,11 @@ impl Limit for KafkaLimit {
     }
 
     fn goes_in(&self, facts: u64) -> Result<Value> {
-        self.topics(&["--create", "--topic", &self.plain(), "--partitions", "64"])?;
-        let mut produce = self.server.tool("org.apache.kafka.tools.ProducerPerformance");
-        produce.args(["--topic", &self.plain(), "--num-records", &facts.to_string()]);
-        produce.args(["--throughput", "-1", "--record-size", RECORD_BYTES, "--producer-props"]);
-        produce.arg(format!("bootstrap.servers={}", self.server.bootstrap()));
-        produce.args(["acks=all", "compression.type=lz4", "linger.ms=10", "batch.size=262144"]);
-        let said = measure::run(produce.env(JAVA[0], JAVA[1]))?.output;
-        // `N records sent, R records/sec (…), …`
-        let rate = said.lines().last().and_then(|line| line.split(", ").nth(1)?.split(' ').next());
-        let rate: f64 = rate.context("the producer tool's rate")?.parse()?;
-        Ok(row(facts, facts as f64 / rate))
+        self.produce(&self.plain(), facts, RECORD_BYTES)
+    }
+
+    fn is_done(&self, pairs: u64) -> Result<Value> {
+        self.produce(&format!("{}-done", self.plain()), pairs, KEY_BYTES)
     }
 
     fn comes_out(&self, facts: u64) -> Result<Value> {
@@ -228,6 +251,19 @@ impl ClickHouseLimit {
         curl.arg(self.server.url()).arg("--data-urlencode").arg(format!("query={query}"));
         Ok(measure::run(curl.args(more))?.seconds)
     }
+
+    /// Inserts all rows of a table at once into another one like it.
+    fn insert(&self, from: &str, select: &str, to: &str) -> Result<f64> {
+        let (name, file) = (self.database(), self.file.display().to_string());
+        let select = select.replace("TABLE", &format!("{name}.dcmjoin_{from}"));
+        self.ask(&format!("{select} FORMAT RowBinary"), &["--output", &file])?;
+        self.server.sql(&format!("CREATE TABLE {name}.{to} AS {name}.dcmjoin_{from}"))?;
+        let mut curl = Command::new("curl");
+        curl.args(["--silent", "--show-error", "--fail", "--data-binary"]).arg(format!("@{file}"));
+        let query = format!("INSERT%20INTO%20{name}.{to}%20FORMAT%20RowBinary");
+        curl.arg(format!("{}/?query={query}", self.server.url()));
+        Ok(measure::run(&mut curl)?.seconds)
+    }
 }
 
 impl Limit for ClickHouseLimit {
@@ -244,19 +280,15 @@ impl Limit for ClickHouseLimit {
     }
 
     fn goes_in(&self, facts: u64) -> Result<Value> {
-        let (name, file) = (self.database(), self.file.display().to_string());
-        let all = format!("SELECT * FROM {name}.dcmjoin_fact ORDER BY came FORMAT RowBinary");
-        self.ask(&all, &["--output", &file])?;
-        self.server.sql(&format!("CREATE TABLE {name}.plain AS {name}.dcmjoin_fact"))?;
-        let mut curl = Command::new("curl");
-        curl.args(["--silent", "--show-error", "--fail", "--data-binary"]).arg(format!("@{file}"));
-        let query = format!("INSERT%20INTO%20{name}.plain%20FORMAT%20RowBinary");
-        curl.arg(format!("{}/?query={query}", self.server.url()));
-        Ok(row(facts, measure::run(&mut curl)?.seconds))
+        Ok(row(facts, self.insert("fact", "SELECT * FROM TABLE ORDER BY came", "plain")?))
     }
 
     fn comes_out(&self, facts: u64) -> Result<Value> {
         let all = format!("SELECT * FROM {}.plain FORMAT RowBinary", self.database());
         Ok(row(facts, self.ask(&all, &["--output", "/dev/null"])?))
+    }
+
+    fn is_done(&self, pairs: u64) -> Result<Value> {
+        Ok(row(pairs, self.insert("done", "SELECT * FROM TABLE", "plain_done")?))
     }
 }

@@ -113,6 +113,16 @@ impl FactLog for Sqlite {
         .await
     }
 
+    async fn has_pairs(&self, campaign: &CampaignName) -> Result<bool, Error> {
+        let campaign = campaign.clone();
+        self.change(move |change| {
+            let sql = "SELECT EXISTS (
+                SELECT 1 FROM pair INDEXED BY pair_open WHERE campaign = ?1 AND done = 0)";
+            Ok(change.prepare_cached(sql)?.query_row([campaign.as_str()], |row| row.get(0))?)
+        })
+        .await
+    }
+
     async fn forget(&self, campaign: &CampaignName) -> Result<(), Error> {
         let campaign = campaign.clone();
         self.change(move |change| {

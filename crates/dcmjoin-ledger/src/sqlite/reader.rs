@@ -1,16 +1,17 @@
 //! A worker's partitions: leased, at most its share of them.
 
 use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use dcmjoin_model::Half;
-use rusqlite::{Transaction, params};
+use rusqlite::{Rows, Transaction, params};
 
 use super::facts::{COLUMNS, fact};
 use super::{NOW, Sqlite, failed, limit, millis};
 use crate::error::Error;
-use crate::facts::{FACTS_MAX, FactReader, PARTITIONS, Pair};
+use crate::facts::{FACTS_MAX, Fact, FactReader, PARTITIONS, Pair};
 
 /// A worker's part.
 pub(super) struct Reader {
@@ -20,7 +21,7 @@ pub(super) struct Reader {
     held: BTreeMap<u16, i64>,
     /// When it last held them.
     held_at: Option<Instant>,
-    given: HashSet<i64>,
+    given: Arc<HashSet<i64>>,
 }
 
 /// While there are pairs, partitions are kept and parted no more often than this.
@@ -29,7 +30,7 @@ const HOLD_EVERY: Duration = Duration::from_secs(1);
 impl Reader {
     pub(super) fn new(log: Sqlite, worker: &str) -> Self {
         let (worker, held) = (worker.to_owned(), BTreeMap::new());
-        Self { log, worker, held, held_at: None, given: HashSet::new() }
+        Self { log, worker, held, held_at: None, given: Arc::default() }
     }
 
     fn holds(&self) -> bool {
@@ -48,10 +49,9 @@ impl Reader {
     /// Returns pairs of the partitions that it holds.
     async fn find(&mut self, max: usize) -> Result<Vec<Pair>, Error> {
         let held: Vec<u16> = self.held.keys().copied().collect();
-        let given = self.given.clone();
-        let max = limit(max, FACTS_MAX);
+        let (given, max) = (Arc::clone(&self.given), limit(max, FACTS_MAX));
         let pairs = self.log.change(move |change| pairs(change, &held, &given, max)).await?;
-        self.given.extend(pairs.iter().map(|pair| pair.receipt));
+        Arc::make_mut(&mut self.given).extend(pairs.iter().map(|pair| pair.receipt));
         Ok(pairs)
     }
 }
@@ -89,14 +89,15 @@ impl FactReader for Reader {
             self.held_at = None;
         }
         said?;
+        let given = Arc::make_mut(&mut self.given);
         for receipt in receipts {
-            self.given.remove(&receipt);
+            given.remove(&receipt);
         }
         Ok(())
     }
 
     async fn again(&mut self) -> Result<(), Error> {
-        self.given.clear();
+        self.given = Arc::default();
         Ok(())
     }
 
@@ -199,6 +200,10 @@ fn pairs(
     let mut query = change.prepare_cached(
         "SELECT id, campaign, fingerprint, uid FROM pair WHERE partition = ?1 AND done = 0 ORDER BY id",
     )?;
+    let mut facts = change.prepare_cached(&format!(
+        "SELECT {COLUMNS} FROM fact WHERE campaign = ?1 AND fingerprint = ?2 AND uid = ?3
+         ORDER BY half, digest, archive, offset"
+    ))?;
     for &partition in held {
         let mut rows = query.query([partition])?;
         while i64::try_from(found.len()).is_ok_and(|len| len < max)
@@ -208,31 +213,23 @@ fn pairs(
             if given.contains(&receipt) {
                 continue;
             }
-            let (campaign, key, uid): (String, [u8; 16], String) =
-                (row.get(1)?, row.get(2)?, row.get(3)?);
-            let half = |half| smallest(change, &campaign, &key, &uid, half);
-            let (metadata, image) = (half(Half::Metadata)?, half(Half::Image)?);
+            let campaign = row.get_ref(1)?.as_str().unwrap_or_default();
+            let values =
+                params![campaign, row.get::<_, [u8; 16]>(2)?, row.get_ref(3)?.as_str().ok()];
+            let (metadata, image) = halves(&mut facts.query(values)?)?;
             found.push(Pair { campaign: campaign.parse()?, metadata, image, receipt });
         }
     }
     Ok(found)
 }
 
-fn smallest(
-    change: &Transaction<'_>,
-    campaign: &str,
-    key: &[u8; 16],
-    uid: &str,
-    half: Half,
-) -> Result<crate::facts::Fact, Error> {
-    let mut query = change.prepare_cached(&format!(
-        "SELECT {COLUMNS} FROM fact
-         WHERE campaign = ?1 AND fingerprint = ?2 AND uid = ?3 AND half = ?4
-         ORDER BY digest, archive, offset LIMIT 1"
-    ))?;
-    let mut rows = query.query(params![campaign, key, uid, half as i64])?;
-    match rows.next()? {
-        Some(row) => fact(row),
-        None => Err(failed(&"a pair lacks a half")),
+/// Returns the first fact of each half: of several, the one with the smallest digest.
+fn halves(rows: &mut Rows<'_>) -> Result<(Fact, Fact), Error> {
+    let (mut metadata, mut image) = (None, None);
+    while let Some(row) = rows.next()? {
+        let fact = fact(row)?;
+        let first = if fact.half == Half::Metadata { &mut metadata } else { &mut image };
+        first.get_or_insert(fact);
     }
+    metadata.zip(image).ok_or_else(|| failed(&"a pair lacks a half"))
 }

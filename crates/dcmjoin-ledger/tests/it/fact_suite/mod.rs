@@ -266,12 +266,14 @@ async fn the_same_fact_a_hundred_times_is_one(subject: &Subject<'_>) {
         tokio::join!(append(log, &name, &many), append(other, &name, &many));
     }
     depth_becomes(subject.log, &name, FactDepth { facts: 36, open: 4, pairs: 16 }).await;
+    assert!(subject.other.has_pairs(&name).await.unwrap());
     let mut reader = subject.log.join("hundred").await.unwrap();
     let found = find(reader.as_mut(), 16).await;
     done(reader.as_mut(), &found).await;
     append(subject.other, &name, &many).await;
     let none = find(reader.as_mut(), 0).await;
     assert!(none.is_empty());
+    assert!(!subject.other.has_pairs(&name).await.unwrap());
     depth_becomes(subject.log, &name, FactDepth { facts: 36, open: 4, pairs: 0 }).await;
     reader.leave().await.unwrap();
 }

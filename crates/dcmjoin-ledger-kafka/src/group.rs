@@ -1,0 +1,108 @@
+//! The facts of one instance, as they lie beside each other in the order of keys.
+
+use dcmjoin_ledger::Error;
+use dcmjoin_ledger::facts::{Fact, Pair};
+use dcmjoin_model::{Half, SopInstanceUid};
+
+use crate::log::failed;
+use crate::message::{pair_key_len, read_fact_key, read_fact_value};
+
+/// Facts with one fingerprint, campaign and UID.
+pub(crate) struct Group {
+    /// Each with its value and the time when it came.
+    facts: Vec<(Vec<u8>, Vec<u8>, i64)>,
+    pair_len: usize,
+    halves: [bool; 2],
+}
+
+impl Group {
+    pub(crate) fn begin(key: &[u8], value: &[u8], came: i64) -> Result<Self, Error> {
+        let pair_len = pair_key_len(key).ok_or_else(strange)?;
+        let mut group = Self { facts: Vec::with_capacity(2), pair_len, halves: [false; 2] };
+        group.add(key, value, came)?;
+        Ok(group)
+    }
+
+    pub(crate) fn add(&mut self, key: &[u8], value: &[u8], came: i64) -> Result<(), Error> {
+        let is_image = key.get(self.pair_len).ok_or_else(strange)?;
+        self.halves[usize::from(*is_image != 0)] = true;
+        self.facts.push((key.to_vec(), value.to_vec(), came));
+        Ok(())
+    }
+
+    /// Returns whether a key is of the same instance.
+    pub(crate) fn has(&self, key: &[u8]) -> bool {
+        key.starts_with(self.pair_key())
+    }
+
+    pub(crate) fn pair_key(&self) -> &[u8] {
+        &self.facts[0].0[..self.pair_len]
+    }
+
+    pub(crate) fn last_key(&self) -> &[u8] {
+        &self.facts[self.facts.len() - 1].0
+    }
+
+    pub(crate) fn fingerprint(&self) -> u128 {
+        self.facts[0].0.first_chunk().map_or(0, |bytes| u128::from_be_bytes(*bytes))
+    }
+
+    pub(crate) fn keys(self) -> impl Iterator<Item = Vec<u8>> {
+        self.facts.into_iter().map(|(key, _, _)| key)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.facts.len()
+    }
+
+    pub(crate) fn is_whole(&self) -> bool {
+        self.halves == [true; 2]
+    }
+
+    pub(crate) fn is_of(&self, campaign: &str) -> bool {
+        read_fact_key(&self.facts[0].0).is_some_and(|(_, key)| key.campaign == campaign)
+    }
+
+    /// Returns the facts that came by a time, in milliseconds since 1970.
+    pub(crate) fn facts(&self, by: i64) -> Result<Vec<Fact>, Error> {
+        let facts = self.facts.iter().filter(|(_, _, came)| *came <= by);
+        facts.map(|(key, value, _)| fact(key, value)).collect()
+    }
+
+    /// Returns the pair of an instance that is whole; of several facts of a half, the one with the smallest
+    /// digest.
+    pub(crate) fn pair(&self) -> Result<Pair, Error> {
+        let facts = self.facts(i64::MAX)?;
+        let place = |fact: &Fact| (fact.digest, fact.archive.clone(), fact.offset);
+        let first = |half| {
+            let of_half = facts.iter().filter(|fact| fact.half == half);
+            let first = of_half.min_by(|one, other| place(one).cmp(&place(other)));
+            first.cloned().ok_or_else(|| failed("a pair lacks a half"))
+        };
+        let (_, key) = read_fact_key(&self.facts[0].0).ok_or_else(strange)?;
+        // The pair's UID is enough.
+        let receipt = 0;
+        let (metadata, image) = (first(Half::Metadata)?, first(Half::Image)?);
+        Ok(Pair { campaign: key.campaign.parse()?, metadata, image, receipt })
+    }
+}
+
+fn fact(key: &[u8], value: &[u8]) -> Result<Fact, Error> {
+    let (fingerprint, key) = read_fact_key(key).ok_or_else(strange)?;
+    let value = read_fact_value(value).ok_or_else(strange)?;
+    Ok(Fact {
+        fingerprint,
+        uid: SopInstanceUid::parse(key.uid).map_err(|_| strange())?,
+        half: key.half(),
+        archive: key.archive.to_owned(),
+        version: value.version.map(str::to_owned),
+        offset: key.offset,
+        length: value.length,
+        digest: value.digest,
+        crc32c: value.crc32c,
+    })
+}
+
+fn strange() -> Error {
+    failed("the reader's file holds what it did not take in")
+}

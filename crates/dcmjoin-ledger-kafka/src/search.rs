@@ -1,0 +1,112 @@
+//! Where a reader looks for pairs: each partition is read once, and then only what came since.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::ops::ControlFlow;
+
+use dcmjoin_ledger::Error;
+use dcmjoin_ledger::facts::{Pair, partition};
+
+use crate::group::Group;
+use crate::state::{State, start};
+
+/// Fingerprints that are remembered; where more come, their partitions are read again.
+const FRESH_MAX: usize = 100_000;
+
+#[derive(Default)]
+pub(crate) struct Search {
+    /// Of partitions that were begun: the last key that was read.
+    at: BTreeMap<i32, Vec<u8>>,
+    /// What came since in those parts that were read.
+    fresh: BTreeSet<u128>,
+    /// Keys of pairs that were given and are not done.
+    given: HashSet<Vec<u8>>,
+}
+
+fn of(fingerprint: u128) -> i32 {
+    i32::from(partition(fingerprint))
+}
+
+impl Search {
+    /// Notes the fingerprints of facts that are new.
+    pub(crate) fn note(&mut self, new: Vec<u128>) {
+        let is_passed = |print: &u128| {
+            let at = self.at.get(&of(*print));
+            at.is_some_and(|at| at.as_slice() >= print.to_be_bytes().as_slice())
+        };
+        self.fresh.extend(new.into_iter().filter(is_passed));
+        if self.fresh.len() > FRESH_MAX {
+            for print in std::mem::take(&mut self.fresh) {
+                self.at.remove(&of(print));
+            }
+        }
+    }
+
+    /// Forgets all but some partitions.
+    pub(crate) fn keep(&mut self, is_kept: impl Fn(i32) -> bool) {
+        self.at.retain(|partition, _| is_kept(*partition));
+        self.fresh.retain(|print| is_kept(of(*print)));
+        let print = |key: &Vec<u8>| key.first_chunk().map_or(0, |key| u128::from_be_bytes(*key));
+        self.given.retain(|key| is_kept(of(print(key))));
+    }
+
+    /// Takes pairs that are done from among those given.
+    pub(crate) fn forget(&mut self, keys: &[Vec<u8>]) {
+        for key in keys {
+            self.given.remove(key);
+        }
+    }
+
+    /// Returns pairs of partitions that are not done and were not given, at most so many.
+    pub(crate) fn find(
+        &mut self,
+        state: &State,
+        partitions: &BTreeSet<i32>,
+        max: usize,
+    ) -> Result<Vec<Pair>, Error> {
+        let mut found = Vec::new();
+        let fresh: Vec<u128> =
+            self.fresh.iter().copied().filter(|print| partitions.contains(&of(*print))).collect();
+        for print in fresh {
+            if found.len() >= max {
+                return Ok(found);
+            }
+            let key = print.to_be_bytes();
+            let after =
+                print.checked_add(1).map_or(start(i32::MAX), |next| next.to_be_bytes().to_vec());
+            state.groups(&key, &after, |group| {
+                found.extend(self.give(state, &group)?);
+                Ok(ControlFlow::Continue(()))
+            })?;
+            self.fresh.remove(&print);
+        }
+        for &partition in partitions {
+            let mut at = self.at.get(&partition).cloned().unwrap_or_else(|| start(partition));
+            let end = start(partition + 1);
+            if at == end || found.len() >= max {
+                continue;
+            }
+            let mut is_whole = true;
+            state.groups(&at.clone(), &end, |group| {
+                if found.len() >= max {
+                    is_whole = false;
+                    return Ok(ControlFlow::Break(()));
+                }
+                found.extend(self.give(state, &group)?);
+                at = group.last_key().to_vec();
+                Ok(ControlFlow::Continue(()))
+            })?;
+            self.at.insert(partition, if is_whole { end } else { at });
+        }
+        Ok(found)
+    }
+
+    fn give(&mut self, state: &State, group: &Group) -> Result<Option<Pair>, Error> {
+        let key = group.pair_key();
+        if !group.is_whole() || self.given.contains(key) || state.is_done(key)? {
+            return Ok(None);
+        }
+        let pair = group.pair()?;
+        self.given.insert(key.to_vec());
+        Ok(Some(pair))
+    }
+}
