@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use dcmjoin_ledger::facts::{Fact, Pair};
 use dcmjoin_ledger::{CampaignName, Error};
-use dcmjoin_model::{Half, SopInstanceUid};
+use dcmjoin_model::Half;
 use tokio_postgres::{Client, Row};
 
 use crate::facts::bare;
@@ -121,19 +121,26 @@ fn pair(
     rows: &[Row],
     pairs: &mut Vec<Pair>,
 ) -> Result<(), Error> {
-    let facts = rows.iter().map(|row| names.fact(row)).collect::<Result<Vec<Fact>, _>>()?;
-    let mut by_uid: BTreeMap<&SopInstanceUid, [Option<&Fact>; 2]> = BTreeMap::new();
+    let mut instances: Vec<[Option<Fact>; 2]> = Vec::with_capacity(1);
     let place = |fact: &Fact| (fact.digest, fact.archive.clone(), fact.offset);
-    for fact in &facts {
-        let first =
-            &mut by_uid.entry(&fact.uid).or_default()[usize::from(fact.half == Half::Image)];
-        if first.is_none_or(|first| place(fact) < place(first)) {
-            *first = Some(fact);
+    for row in rows {
+        let fact = names.fact(row)?;
+        let is_same = |halves: &&mut [Option<Fact>; 2]| {
+            halves.iter().flatten().any(|other| other.uid == fact.uid)
+        };
+        let at = usize::from(fact.half == Half::Image);
+        match instances.iter_mut().find(is_same) {
+            Some(halves) => {
+                if halves[at].as_ref().is_none_or(|first| place(&fact) < place(first)) {
+                    halves[at] = Some(fact);
+                }
+            }
+            None if at == 0 => instances.push([Some(fact), None]),
+            None => instances.push([None, Some(fact)]),
         }
     }
-    for halves in by_uid.into_values() {
+    for halves in instances {
         if let [Some(metadata), Some(image)] = halves {
-            let (metadata, image) = (metadata.clone(), image.clone());
             pairs.push(Pair { campaign: names.campaign(campaign)?, metadata, image, receipt });
         }
     }

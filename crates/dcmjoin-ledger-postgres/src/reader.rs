@@ -132,13 +132,17 @@ impl Reader {
             self.seen.ready.drain(..count).collect()
         };
         if given.is_empty() && max > 0 {
-            // Nobody is going to say that they are done.
-            match self.end(client, &[]).await {
-                Err(Error::Fenced) => {}
-                ended => ended?,
-            }
+            self.end_spent(client).await?;
         }
         Ok(given)
+    }
+
+    /// Takes arrivals out of the log that have no pair of their own: nobody is going to say that they are done.
+    async fn end_spent(&mut self, client: &mut Client) -> Result<(), Error> {
+        match self.end(client, &[]).await {
+            Err(Error::Fenced) => Ok(()),
+            ended => ended,
+        }
     }
 
     /// Says that pairs are done, and takes out of the log what of their arrivals is spent.
@@ -229,6 +233,10 @@ impl FactReader for Reader {
     }
 
     async fn again(&mut self) -> Result<(), Error> {
+        let log = self.log.clone();
+        let mut link = log.link().await?;
+        self.end_spent(&mut link.client).await?;
+        link.give_back();
         self.seen = Seen::default();
         Ok(())
     }
