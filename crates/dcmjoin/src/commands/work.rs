@@ -167,7 +167,9 @@ async fn log_at(
         Some(place) => store::facts(place, lease, spill).await?,
         None => store.facts(lease),
     };
-    Ok(Arc::new(Patient::new(log)))
+    let (log, tasks) = (Patient::new(log), Patient::new(store.tasks()));
+    log.bind(&tasks.id().await?).await.context("open the fact log")?;
+    Ok(Arc::new(log))
 }
 
 async fn drain_on_signal(drain: Drain) {

@@ -6,6 +6,10 @@ use super::scene::{
     Scene, same_books, same_objects, synthetic, told, two_of_three_are_killed,
     two_of_three_assembling_are_killed, until,
 };
+use crate::archive::header;
+
+/// Bytes of a disk that holds the server's data, and is full soon.
+const DISK: u64 = 128 << 20;
 
 fn sharing(scene: Scene, url: &str) -> Scene {
     scene.sharing(Some(url), None)
@@ -54,6 +58,15 @@ fn facts_may_be_elsewhere_than_tasks() {
     let facts =
         "SELECT count(*) > 0, (SELECT count(*) FROM dcmjoin_ledger.task) FROM dcmjoin_ledger.fact";
     assert_eq!(database.sql(facts).unwrap().trim(), "t|0");
+
+    let other = Scene::folders().sharing(None, Some(database.url()));
+    other.place.write("metadata/a.tar", &[header("2.25.1", "P")]);
+    other.add(&["metadata"]);
+    let refused = other.with_tasks(&["work", "all"]).output().unwrap();
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert_eq!(refused.status.code(), Some(1), "{said}");
+    assert!(said.contains("another task store") && said.contains("of its own"), "{said}");
+    assert!(other.instances("out").is_empty());
 }
 
 #[test]
@@ -77,6 +90,28 @@ fn a_server_that_restarts_ends_no_worker() {
     }
     assert_eq!(reports.len(), 1, "one of them closes");
     same_books(&reports[0], &whole);
+    same_objects(&scene.instances("out"), &scene.instances("whole"));
+}
+
+/// A campaign with raw objects: each half leaves a fact.
+#[test]
+fn a_server_without_space_ends_no_worker() {
+    let server = Postgres::start_on_disk(DISK).unwrap();
+    let scene = sharing(Scene::folders().raw(None), &server.create_database().unwrap());
+    synthetic(&scene.place);
+    let whole = scene.whole();
+    scene.add(&["metadata", "images"]);
+    let worker = scene.with_tasks(&["work", "all", "--archives", "2"]).spawn().unwrap();
+    until(|| scene.status("metadata")["done"].as_u64() > Some(0));
+    let ballast = server.disk().unwrap().ballast();
+    // Refused, and refused again when asked again.
+    until(|| {
+        ballast.fill().unwrap();
+        server.log().matches("No space left on device").count() > 3
+    });
+    ballast.free().unwrap();
+    let done = told(&worker.wait_with_output().unwrap());
+    same_books(&done["reports"][0], &whole);
     same_objects(&scene.instances("out"), &scene.instances("whole"));
 }
 
