@@ -39,7 +39,7 @@ pub(crate) enum WorkCommand {
     /// Scan, assemble, and close what is through
     All(WorkerArgs),
     /// Say how many tasks stand where
-    Status,
+    Status(StatusArgs),
     /// Remove the raw objects of a campaign whose books are closed
     Purge(PurgeArgs),
 }
@@ -87,6 +87,14 @@ pub(crate) struct AddArgs {
     #[arg(long, value_name = "DST", num_args = 0..=1)]
     #[expect(clippy::option_option, reason = "the option may stand without a value")]
     pub(crate) raw: Option<Option<Location>>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StatusArgs {
+    /// Also count the halves that wait for their partner, and the pairs to be assembled; a server's log reads
+    /// all of a campaign's facts for that
+    #[arg(long)]
+    pub(crate) late: bool,
 }
 
 #[derive(Debug, Args)]

@@ -5,15 +5,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use dcmjoin_ledger::facts::FactDepth;
 use dcmjoin_ledger::tasks::{Depth, Stage};
-use dcmjoin_ledger::{FactLog, Patient, TaskStore};
+use dcmjoin_ledger::{CampaignName, FactLog, Patient, TaskStore};
 use dcmjoin_objects::{Location, Stores};
 use dcmjoin_pipeline::raw::RawPlace;
 use dcmjoin_pipeline::staged::{self, Drain, WorkConfig, Worked};
 use dcmjoin_pipeline::{Progress, Publish, RunConfig};
 use serde_json::{Value, json};
 
-use crate::cli::{AddArgs, PurgeArgs, Talk, WorkArgs, WorkCommand, WorkerArgs};
+use crate::cli::{AddArgs, PurgeArgs, StatusArgs, Talk, WorkArgs, WorkCommand, WorkerArgs};
 use crate::commands::run::refuse_fail;
 use crate::commands::store::{self, Store};
 use crate::exit::Exit;
@@ -40,7 +41,7 @@ pub(crate) fn run(args: WorkArgs, talk: &Talk) -> anyhow::Result<Exit> {
             WorkCommand::Scan(args) => work(&store, facts, Part::Scan, &args, talk).await,
             WorkCommand::Assemble(args) => work(&store, facts, Part::Assemble, &args, talk).await,
             WorkCommand::All(args) => work(&store, facts, Part::All, &args, talk).await,
-            WorkCommand::Status => status(&*store.tasks(), talk).await,
+            WorkCommand::Status(args) => status(&store, facts, &args, talk).await,
             WorkCommand::Purge(args) => purge(&store, facts, &args, talk).await,
         }
     })
@@ -214,19 +215,53 @@ fn told(worked: &Worked, args: &WorkerArgs, drain: &Drain, talk: &Talk) -> anyho
     })
 }
 
-async fn status(tasks: &dyn TaskStore, talk: &Talk) -> anyhow::Result<Exit> {
+async fn status(
+    store: &Store,
+    facts: Option<&str>,
+    args: &StatusArgs,
+    talk: &Talk,
+) -> anyhow::Result<Exit> {
     let mut depths = Vec::new();
-    for depth in tasks.depths().await? {
+    for depth in store.tasks().depths().await? {
         depths.push((depth.clone(), pace(&depth)));
     }
+    let late = if args.late { late_halves(store, facts).await? } else { Vec::new() };
     if talk.json {
         let stages: Vec<Value> = depths.iter().map(as_json).collect();
-        let told = json!({"schema": "dcmjoin.work-status/1", "stages": stages});
+        let mut told = json!({"schema": "dcmjoin.work-status/1", "stages": stages});
+        if args.late {
+            told["late"] = late
+                .iter()
+                .map(|(name, depth)| {
+                    json!({"campaign": name.as_str(), "halves": depth.open, "pairs": depth.pairs})
+                })
+                .collect();
+        }
         text::data(&format!("{}\n", serde_json::to_string_pretty(&told)?))?;
     } else if !talk.quiet {
         depths.iter().try_for_each(|depth| text::data(&in_words(depth)))?;
+        for (name, depth) in late {
+            let (halves, pairs) = (text::count(depth.open), text::count(depth.pairs));
+            text::data(&format!(
+                "{name} late: {halves} halves wait for a partner, {pairs} pairs to be assembled\n"
+            ))?;
+        }
     }
     Ok(Exit::Complete)
+}
+
+/// Counts what the fact log has of each campaign.
+async fn late_halves(
+    store: &Store,
+    facts: Option<&str>,
+) -> anyhow::Result<Vec<(CampaignName, FactDepth)>> {
+    let facts = log_at(store, facts, dcmjoin_ledger::tasks::LEASE, &std::env::temp_dir()).await?;
+    let mut late = Vec::new();
+    for campaign in store.tasks().campaigns().await? {
+        let depth = facts.depth(&campaign.name).await?;
+        late.push((campaign.name, depth));
+    }
+    Ok(late)
 }
 
 /// Bytes a second so far, and the seconds that the rest takes at that pace.

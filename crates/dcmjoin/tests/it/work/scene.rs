@@ -155,6 +155,12 @@ impl Scene {
         }
     }
 
+    /// What the fact log has of the only campaign.
+    fn late(&self) -> Value {
+        let status = told(&self.with_tasks(&["work", "status", "--late"]).output().unwrap());
+        status["late"][0].clone()
+    }
+
     pub(crate) fn status(&self, stage: &str) -> Value {
         let status = told(&self.with_tasks(&["work", "status"]).output().unwrap());
         let stages = status["stages"].as_array().unwrap();
@@ -257,8 +263,13 @@ pub(crate) fn two_of_three_assembling_are_killed(scene: &Scene) {
     scene.add(&["metadata", "images"]);
     told(&scene.with_tasks(&["work", "scan"]).output().unwrap());
     let early = scene.instances("out").len();
+    let waiting = scene.late();
+    assert!(waiting["halves"].as_u64() > Some(0) && waiting["pairs"] == 0, "{waiting}");
     scene.add(&["metadata-late"]);
     told(&scene.with_tasks(&["work", "scan"]).output().unwrap());
+    let paired = scene.late();
+    assert!(paired["pairs"].as_u64() > Some(0), "{paired}");
+    assert!(paired["halves"].as_u64() < waiting["halves"].as_u64(), "{paired}");
     let worker = || scene.with_tasks(&["work", "assemble", "--lease", "6"]).spawn().unwrap();
     let mut workers = [worker(), worker(), worker()];
     until(|| scene.instances("out").len() > early);
