@@ -59,14 +59,22 @@ pub(crate) struct Options {
     pub(crate) pairs: Option<u64>,
     pub(crate) repeats: u32,
     out: Option<PathBuf>,
+    /// Nothing is run: the summary is made again of the rows that are there.
+    summary: bool,
     /// Where data and outputs lie: a folder on the disk to measure, or on tmpfs.
     work: Option<PathBuf>,
 }
 
 impl Options {
     fn parse(args: &[String]) -> Result<Self> {
-        let mut options =
-            Self { names: Vec::new(), pairs: None, repeats: 5, out: None, work: None };
+        let mut options = Self {
+            names: Vec::new(),
+            pairs: None,
+            repeats: 5,
+            out: None,
+            summary: false,
+            work: None,
+        };
         let mut args = args.iter();
         while let Some(arg) = args.next() {
             let mut value = || args.next().with_context(|| format!("{arg} needs a value"));
@@ -74,6 +82,7 @@ impl Options {
                 "--pairs" => options.pairs = Some(value()?.parse().context("--pairs")?),
                 "--repeats" => options.repeats = value()?.parse().context("--repeats")?,
                 "--out" => options.out = Some(value()?.into()),
+                "--summary" => options.summary = true,
                 "--work" => options.work = Some(value()?.into()),
                 name if ENTRIES.iter().any(|entry| entry.name == name) => {
                     options.names.push(name.to_owned());
@@ -104,6 +113,10 @@ pub(crate) fn run(context: &Context, args: &[String]) -> Result<ExitCode> {
         Some(out) => out.clone(),
         None => context.root.join("docs/benchmarks").join(machine::folder_name()?),
     };
+    if options.summary {
+        summary::write(context, &Book::open(&out)?, options.out.is_none())?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let bench = Bench::prepare(context, &options, options.work.clone())?;
     let is_chosen = |entry: &&Entry| {
         options.names.is_empty() || options.names.iter().any(|name| name == entry.name)
@@ -155,6 +168,7 @@ mod tests {
         assert_eq!(options.names, ["tar", "index"]);
         assert_eq!((options.pairs, options.repeats), (Some(7), 3));
         assert!(parsed("nothing").is_err());
+        assert!(parsed("--summary").unwrap().summary);
         assert!(parsed("tar --repeats 0").is_err());
     }
 }
