@@ -155,7 +155,7 @@ pub(crate) struct Resources {
     /// Memory for archives and instances on their way, in MiB
     #[arg(long, value_name = "MIB", default_value_t = 1024, value_parser = clap::value_parser!(u64).range(64..))]
     pub(crate) memory: u64,
-    /// Archives read at the same time [default: twice the cores, 4 to 32]
+    /// Archives read at the same time [default: twice the cores, 2 to 32]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) archives: Option<u16>,
     /// Instances published at the same time [default: 128 to a store, twice the cores to a folder]

@@ -6,15 +6,15 @@
 //! are sorted together, the pairs come from the same pass: the halves of one UID lie side by side.
 //!
 //! The upper bits of the fingerprint choose a shard, which threads lock one at a time, and in it a
-//! partition. Partitions fill a block of memory; where one is full, its facts go to disk as an
-//! extent. At the end threads read and sort the partitions, ahead of whoever walks through the
+//! partition. A partition takes a block of memory as its facts come, up to its share; where that is full, its facts go to
+//! disk as an extent. At the end threads read and sort the partitions, ahead of whoever walks through the
 //! groups. Facts that fit the memory never see the disk.
 //!
 //! **Invariants:** with the usual two sorters, at most the budget is in memory: while facts are
-//! pushed, in their block; while they are sorted, as five partitions of a fifth each (larger ones
+//! pushed, in their blocks; while they are sorted, as five partitions of a fifth each (larger ones
 //! are sorted through the disk). Beside it there are 16 bytes an extent, and one group of at most
 //! [`GROUP_FACTS_MAX`] times two facts a side that nobody claimed. Where no fact went to disk, the
-//! block stays in memory while its partitions, of less than a hundredth each, are sorted.
+//! blocks stay in memory while its partitions, of less than a hundredth each, are sorted.
 //! This holds whatever the number of facts, and whatever their fingerprints.
 
 mod groups;
