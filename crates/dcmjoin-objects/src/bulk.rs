@@ -37,7 +37,7 @@ impl Root {
         let (path, url) = (self.path(key)?, self.url(key).into());
         let file = self.is_folder().then(|| Arc::new(self.file(&path)));
         let client = Arc::clone(&self.client);
-        Ok(Object { client, key: path, url, size, e_tag: None, version_id: None, file })
+        Ok(Object { client, key: path, url, size, e_tag: None, version_id: None, file, copy: None })
     }
 
     /// Removes the objects below whose keys are chosen, and then the folders that are empty. With `dry_run`

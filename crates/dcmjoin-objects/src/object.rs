@@ -33,6 +33,8 @@ pub struct Object {
     pub(crate) version_id: Option<String>,
     /// The file, where nothing but its size is to be checked.
     pub(crate) file: Option<Arc<PathBuf>>,
+    /// A copy of the bytes, which are read from it alone.
+    pub(crate) copy: Option<Arc<File>>,
 }
 
 impl Object {
@@ -55,6 +57,19 @@ impl Object {
         self.e_tag.as_deref()
     }
 
+    /// Returns whether its bytes are somewhere else than on this machine.
+    #[must_use]
+    pub fn is_remote(&self) -> bool {
+        self.copy.is_none() && self.client.is_remote()
+    }
+
+    /// Returns the same version of the same object, read from a copy of all its bytes from now on: no
+    /// request is made for them again.
+    #[must_use]
+    pub fn with_copy(self, copy: File) -> Self {
+        Self { copy: Some(Arc::new(copy)), ..self }
+    }
+
     /// Reads a range; its end is cut to the object's.
     ///
     /// # Errors
@@ -64,6 +79,9 @@ impl Object {
         let range = range.start..range.end.min(self.size);
         if range.is_empty() {
             return Ok(Bytes::new());
+        }
+        if let Some(copy) = &self.copy {
+            return self.read_copy(Arc::clone(copy), range).await;
         }
         let bytes = range.end - range.start;
         let mut attempts = self.client.attempts();
@@ -162,6 +180,14 @@ impl Object {
         let (bytes, size) = read.await.map_err(failed)?;
         let got = range.start..range.start + bytes.len() as u64;
         self.checked(range, bytes, got, size)
+    }
+
+    async fn read_copy(&self, copy: Arc<File>, range: Range<u64>) -> Result<Bytes, Error> {
+        let (buffers, wanted) = (Arc::clone(&self.client.buffers), range.clone());
+        let read = blocking(move || buffers.read(&copy, wanted)).await;
+        let bytes = read.map_err(|error| Error::from_io(Operation::Read, &self.url, error))?;
+        let got = range.start..range.start + bytes.len() as u64;
+        self.checked(range, bytes, got, self.size)
     }
 
     /// Returns the bytes of an answer that is what was asked for.

@@ -352,6 +352,7 @@ impl Root {
             size: meta.size,
             e_tag: meta.e_tag,
             version_id: None,
+            copy: None,
             file: None,
         }
     }

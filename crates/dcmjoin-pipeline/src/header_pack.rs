@@ -10,7 +10,7 @@ use std::io::{self, BufReader, BufWriter, Read, Seek, Write};
 use std::num::NonZeroU32;
 use std::path::Path;
 
-use dcmjoin_index::{Frame, HeaderPlace, HeaderStore, Learnt};
+use dcmjoin_index::{Frame, HeaderStore, Learnt};
 use serde::{Deserialize, Serialize};
 use tempfile::NamedTempFile;
 
@@ -85,8 +85,8 @@ impl PackWriter {
     }
 }
 
-/// Appends the headers of a pack to a store, under another number of their archive, and gives each with its
-/// place.
+/// Gives the headers of a pack, under another number of their archive, each as it may be appended to a
+/// store with what was learnt of the pack.
 ///
 /// # Errors
 /// [`RunError::Invalid`] where the file is not the one that the catalogue tells of: nothing was
@@ -96,7 +96,7 @@ pub fn unpack(
     told: &PackInfo,
     archive: u32,
     store: &HeaderStore,
-    mut take: impl FnMut(Head, HeaderPlace) -> Result<(), RunError>,
+    mut take: impl FnMut(Head, &Frame, &Learnt) -> Result<(), RunError>,
 ) -> Result<(), RunError> {
     let (bytes, crc32) = sum(&mut file)?;
     if (bytes, crc32) != (told.bytes, told.crc32) {
@@ -111,7 +111,7 @@ pub fn unpack(
             continue;
         }
         frame.edit_head(|head| renumber(head, archive));
-        take(Head::of(frame.head())?, store.append_frame(&frame, &learnt)?)?;
+        take(Head::of(frame.head())?, &frame, &learnt)?;
     }
     Ok(())
 }
@@ -163,7 +163,7 @@ mod tests {
         let store = HeaderStore::create(spill.path()).unwrap();
         let mut writer = PackWriter::create(&std::env::temp_dir()).unwrap();
         for uid in uids {
-            let record = Record::Image(SopInstanceUid::parse(uid).unwrap());
+            let record = Record::image(SopInstanceUid::parse(uid).unwrap());
             writer.push(&store, &record.append(&store).unwrap().1).unwrap();
         }
         writer.finish().unwrap()
@@ -173,7 +173,8 @@ mod tests {
         let spill = tempfile::tempdir().unwrap();
         let store = HeaderStore::create(spill.path()).unwrap();
         let mut uids = Vec::new();
-        unpack(file, told, 7, &store, |head, place| {
+        unpack(file, told, 7, &store, |head, frame, learnt| {
+            let place = store.append_frame(frame, learnt)?;
             assert_eq!(head.origin.archive, 7);
             assert_eq!(Head::read(&store, place)?, head);
             uids.push(head.uid.to_string());

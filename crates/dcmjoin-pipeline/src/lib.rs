@@ -33,7 +33,7 @@ pub mod shards;
 pub mod source;
 pub mod staged;
 
-pub use config::{IfExists, Limits, Publish, RunConfig, Strategy};
+pub use config::{First, IfExists, Limits, Publish, RunConfig, Strategy};
 pub use error::RunError;
 pub use layout::Layout;
 pub use progress::Progress;

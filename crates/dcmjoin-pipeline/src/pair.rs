@@ -75,8 +75,8 @@ impl Headers {
     pub fn at(&self, slot: Slot) -> Result<Paired, RunError> {
         match Record::read(&self.store, self.index.place(slot)?)? {
             Record::Header(header, origin) => Ok(Paired { slot, header: *header, origin }),
-            Record::Image(_) => {
-                Err(RunError::Internal("a slot leads to an image's record".to_owned()))
+            Record::Bare(_) => {
+                Err(RunError::Internal("a slot leads to a record without header".to_owned()))
             }
         }
     }

@@ -10,12 +10,21 @@ use dcmjoin_model::{Half, WarningCode, Warnings};
 pub enum Phase {
     /// Listing archives.
     Manifest = 0,
+    /// Reading the UIDs of image archives, where that side is the smaller one.
+    Uids = 1,
     /// Reading metadata archives.
-    Metadata = 1,
+    Metadata = 2,
     /// Reading image archives, pairing, assembling and publishing.
-    Images = 2,
+    Images = 3,
     /// Publishing header-only instances, settling conflicts, balancing the books.
-    Closing = 3,
+    Closing = 4,
+}
+
+impl Phase {
+    /// Returns the side whose archives are read.
+    pub(crate) fn half(self) -> Half {
+        if self == Self::Metadata { Half::Metadata } else { Half::Image }
+    }
 }
 
 /// Counters that grow while a run goes.
@@ -62,8 +71,9 @@ impl Progress {
     pub fn phase(&self) -> Phase {
         match self.phase.load(Relaxed) {
             0 => Phase::Manifest,
-            1 => Phase::Metadata,
-            2 => Phase::Images,
+            1 => Phase::Uids,
+            2 => Phase::Metadata,
+            3 => Phase::Images,
             _ => Phase::Closing,
         }
     }
@@ -76,11 +86,7 @@ impl Progress {
         self.archive_bytes_done.store(0, Relaxed);
     }
 
-    pub(crate) fn begin_side(&self, half: Half, sizes: impl ExactSizeIterator<Item = u64>) {
-        let phase = match half {
-            Half::Metadata => Phase::Metadata,
-            Half::Image => Phase::Images,
-        };
+    pub(crate) fn begin_side(&self, phase: Phase, sizes: impl ExactSizeIterator<Item = u64>) {
         let archives = sizes.len() as u64;
         self.begin(phase, archives, sizes.sum());
     }

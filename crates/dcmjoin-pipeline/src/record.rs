@@ -1,9 +1,8 @@
-//! What the header store keeps of a half: a header with its origin, or the bare UID of an image
-//! whose header was not found.
+//! What the header store keeps of a half: a header with its origin, or no more than whose half it is.
 
 use bytes::Bytes;
 use dcmjoin_formats::header::Header;
-use dcmjoin_index::{Frame, HeaderPlace, HeaderStore};
+use dcmjoin_index::{Frame, HeaderPlace, HeaderStore, Learnt};
 use dcmjoin_model::{
     PixelDescription, Reason, Rejection, SopInstanceUid, TransferSyntax, Uid, Warnings,
 };
@@ -27,6 +26,11 @@ pub struct Origin {
     pub digest: u128,
 }
 
+impl Origin {
+    /// What stands in the place of an origin that nobody asks for.
+    pub const UNKNOWN: Self = Self { archive: 0, offset: 0, length: 0, digest: 0 };
+}
+
 /// Bytes of an origin in a record.
 const ORIGIN_BYTES: usize = 36;
 
@@ -36,7 +40,7 @@ const ORIGIN_BYTES: usize = 36;
 pub struct Head {
     /// The instance.
     pub uid: SopInstanceUid,
-    /// Where the header came from; of an image's record it says nothing.
+    /// Where the half came from; [`Origin::UNKNOWN`] of an image's record.
     pub origin: Origin,
 }
 
@@ -45,8 +49,8 @@ pub struct Head {
 pub enum Record {
     /// A header.
     Header(Box<Header>, Origin),
-    /// The UID of an image without header.
-    Image(SopInstanceUid),
+    /// The head alone: of an image without header, or of a header that no image asks for.
+    Bare(Head),
 }
 
 /// What stands after the head: borrows what it can, so that nothing is copied on the way to the
@@ -95,10 +99,18 @@ impl Head {
         Self::of(&store.read_head(place)?)
     }
 
+    /// Reads the head of a record of a store, where the record is no more than that.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn read_bare(store: &HeaderStore, place: HeaderPlace) -> Result<Option<Self>, RunError> {
+        store.read_bare_head(place)?.map(|head| Self::of(&head)).transpose()
+    }
+
     /// Returns the head of a record that came from no archive.
     #[must_use]
     pub fn without_origin(uid: &SopInstanceUid) -> Vec<u8> {
-        Self::bytes(uid, Origin { archive: 0, offset: 0, length: 0, digest: 0 })
+        Self::bytes(uid, Origin::UNKNOWN)
     }
 
     fn bytes(uid: &Uid, origin: Origin) -> Vec<u8> {
@@ -120,18 +132,38 @@ pub fn renumber(head: &mut [u8], archive: u32) {
 }
 
 impl Record {
+    /// Returns the record of an image without header.
+    #[must_use]
+    pub fn image(uid: SopInstanceUid) -> Self {
+        Self::Bare(Head { uid, origin: Origin::UNKNOWN })
+    }
+
     /// Appends the record to a store; returns its place, and how it lies there.
     ///
     /// # Errors
     /// [`RunError::Index`] where the store cannot be written.
     pub fn append(&self, store: &HeaderStore) -> Result<(HeaderPlace, Frame), RunError> {
+        let (head, body) = self.parts()?;
+        Ok(store.append(&head, &body)?)
+    }
+
+    /// Returns how the record would lie in a store, and appends nothing.
+    ///
+    /// # Errors
+    /// [`RunError::Index`] where a dictionary cannot be used.
+    pub fn frame(&self, store: &HeaderStore) -> Result<Frame, RunError> {
+        let (head, body) = self.parts()?;
+        Ok(store.frame(&head, &body)?)
+    }
+
+    fn parts(&self) -> Result<(Vec<u8>, Vec<u8>), RunError> {
         match self {
-            Self::Image(uid) => Ok(store.append(&Head::without_origin(uid), &[])?),
+            Self::Bare(head) => Ok((Head::bytes(&head.uid, head.origin), Vec::new())),
             Self::Header(header, origin) => {
                 let room = Vec::with_capacity(header.data_set.len() + BESIDE_BYTES);
                 let body = postcard::to_extend(&stored(header), room)
                     .map_err(|error| RunError::Internal(format!("encode a record: {error}")))?;
-                Ok(store.append(&Head::bytes(&header.uid, *origin), &body)?)
+                Ok((Head::bytes(&header.uid, *origin), body))
             }
         }
     }
@@ -145,11 +177,21 @@ impl Record {
         Self::of(Head::of(&head)?, Bytes::from(body))
     }
 
+    /// Decodes a record of another store, as it lies in a pack.
+    ///
+    /// # Errors
+    /// [`RunError::Index`] where its dictionary was not learnt.
+    pub fn of_frame(store: &HeaderStore, frame: &Frame, learnt: &Learnt) -> Result<Self, RunError> {
+        let body = store.body_of(frame, learnt)?;
+        Self::of(Head::of(frame.head())?, Bytes::from(body))
+    }
+
     #[expect(clippy::needless_pass_by_value, reason = "the record holds slices of the bytes")]
-    fn of(Head { uid, origin }: Head, bytes: Bytes) -> Result<Self, RunError> {
+    fn of(head: Head, bytes: Bytes) -> Result<Self, RunError> {
         if bytes.is_empty() {
-            return Ok(Self::Image(uid));
+            return Ok(Self::Bare(head));
         }
+        let Head { uid, origin } = head;
         let stored: Stored<'_> = postcard::from_bytes(&bytes)
             .map_err(|error| RunError::Internal(format!("decode a record: {error}")))?;
         let header = Header {

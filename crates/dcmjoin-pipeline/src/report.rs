@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use dcmjoin_model::{Books, Ignored, Instances, Side, WarningCode};
+use dcmjoin_model::{Books, Half, Ignored, Instances, Side, WarningCode};
 use dcmjoin_objects::{Requests, Retries};
 use serde::Serialize;
 
@@ -34,6 +34,8 @@ pub struct Report {
     pub seconds: f64,
     /// Whether all was done but writing.
     pub dry_run: bool,
+    /// Which side was read first.
+    pub first: Half,
     /// Whether nothing was lost: no half unpaired or rejected, no instance rejected, no archive
     /// broken.
     pub complete: bool,
@@ -49,7 +51,7 @@ pub struct Report {
     pub conflicts: u64,
     /// Archives by what was not usual with them.
     pub archives: Archives,
-    /// Bytes moved.
+    /// Bytes moved, and kept.
     pub bytes: Moved,
     /// Requests made.
     pub requests: RequestCounts,
@@ -88,6 +90,8 @@ pub struct Moved {
     pub read: u64,
     /// Written to stores.
     pub written: u64,
+    /// Taken by headers in the spill folder.
+    pub headers: u64,
 }
 
 /// Requests made, by what they are billed as.

@@ -94,7 +94,11 @@ impl Reading {
             .filter(|part| !part.is_empty())
     }
 
-    fn ranges(&self, archive: &Object) -> impl Stream<Item = Result<Bytes, Error>> + use<> {
+    /// Returns an archive's bytes as they lie there, in order.
+    pub(crate) fn ranges(
+        &self,
+        archive: &Object,
+    ) -> impl Stream<Item = Result<Bytes, Error>> + use<> {
         let (archive, budget) = (archive.clone(), self.ranges.clone());
         futures::stream::iter(self.parts(&(0..archive.size())))
             .map(move |part| {

@@ -12,7 +12,7 @@ use dcmjoin_objects::Location;
 use dcmjoin_pipeline::config::SHARD_BYTES;
 use dcmjoin_pipeline::config::Source;
 use dcmjoin_pipeline::local::Shard;
-use dcmjoin_pipeline::{IfExists, Layout, Publish, RunConfig, Strategy};
+use dcmjoin_pipeline::{First, IfExists, Layout, Publish, RunConfig, Strategy};
 use tracing::level_filters::LevelFilter;
 
 pub(crate) use plan::PlanArgs;
@@ -117,9 +117,24 @@ pub(crate) struct Sources {
     /// How to read halves that the catalogue knows
     #[arg(long, value_name = "HOW", value_enum, default_value_t)]
     pub(crate) strategy: StrategyArg,
+    /// Which side to read first: of headers that no image asks for, nothing is stored then
+    #[arg(long, value_name = "SIDE", value_enum, default_value_t)]
+    pub(crate) first: FirstArg,
     /// Read every archive again, whatever the catalogue knows of it
     #[arg(long)]
     pub(crate) rescan: bool,
+}
+
+/// Which side to read first.
+#[derive(Debug, Clone, Copy, Default, ValueEnum)]
+pub(crate) enum FirstArg {
+    /// The metadata archives
+    Metadata,
+    /// The image archives' UIDs, and from a store all of their bytes
+    Images,
+    /// The one that takes less room: the images where they have less than an eighth of the headers' bytes
+    #[default]
+    Auto,
 }
 
 /// How to read halves that the catalogue knows.
@@ -139,6 +154,11 @@ impl Sources {
         let mut config = RunConfig::new(self.metadata, self.images, output);
         config.catalog = self.catalog;
         config.rescan = self.rescan;
+        config.first = match self.first {
+            FirstArg::Metadata => First::Metadata,
+            FirstArg::Images => First::Images,
+            FirstArg::Auto => First::Auto,
+        };
         config.strategy = match self.strategy {
             StrategyArg::Stream => Strategy::Stream,
             StrategyArg::Select => Strategy::Select,

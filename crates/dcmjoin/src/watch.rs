@@ -83,7 +83,7 @@ impl View {
 
     fn instances(&self, progress: &Progress) -> u64 {
         match self.phase {
-            Phase::Manifest | Phase::Metadata => progress.headers.load(Relaxed),
+            Phase::Manifest | Phase::Uids | Phase::Metadata => progress.headers.load(Relaxed),
             Phase::Images | Phase::Closing => progress.published.load(Relaxed),
         }
     }
@@ -91,6 +91,7 @@ impl View {
     fn name(&self) -> &'static str {
         match self.phase {
             Phase::Manifest => "manifest",
+            Phase::Uids => "image UIDs",
             Phase::Metadata => "metadata",
             Phase::Images => "images",
             Phase::Closing => "closing",

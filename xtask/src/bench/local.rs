@@ -119,6 +119,29 @@ pub(crate) fn memory(bench: &Bench<'_>, book: &mut Book) -> Result<()> {
     bench.clear_outputs()
 }
 
+/// All metadata archives, and one of the image archives: either side first.
+pub(crate) fn first(bench: &Bench<'_>, book: &mut Book) -> Result<()> {
+    let data = bench.synth(INSTANCES, &[])?;
+    let few = bench.work().join("few");
+    if few.exists() {
+        fs::remove_dir_all(&few).context("clear a folder")?;
+    }
+    fs::create_dir_all(few.join("images")).context("make a folder")?;
+    std::os::unix::fs::symlink(data.join("metadata"), few.join("metadata"))
+        .context("link the metadata archives")?;
+    let archive = fs::read_dir(data.join("images")).context("list the images")?.next();
+    let archive = archive.context("no image archive")??;
+    fs::copy(archive.path(), few.join("images/one.tar")).context("copy an archive")?;
+    for repeat in bench.repeats() {
+        for side in ["metadata", "images"] {
+            let out = bench.fresh()?;
+            let row = join(bench, &few, &out, None, &["--first", side])?;
+            book.add("first", side, repeat, row);
+        }
+    }
+    bench.clear_outputs()
+}
+
 /// One run, and the same job by workers that share a task store: one worker on all processors, one
 /// on one, and two on one each; and one on all with raw objects.
 pub(crate) fn staged(bench: &Bench<'_>, book: &mut Book) -> Result<()> {
@@ -230,6 +253,7 @@ pub(crate) fn row_of(report: &Path, measured: &Measured) -> Result<Value> {
         "instances": report["instances"]["published"],
         "bytes": report["bytes"]["written"],
         "bytes_read": report["bytes"]["read"],
+        "header_bytes": report["bytes"]["headers"],
         "rss_bytes": measured.rss_bytes,
         "requests": report["requests"],
     }))

@@ -46,6 +46,7 @@ const ENTRIES: &[Entry] = &[
     Entry { name: "scaling", about: "one thread and two", run: local::scaling },
     Entry { name: "staged", about: "workers against one run", run: local::staged },
     Entry { name: "memory", about: "a whole run's peak memory", run: local::memory },
+    Entry { name: "first", about: "a few images among all headers", run: local::first },
     Entry { name: "s3", about: "S3 to S3, against rclone", run: store::s3 },
     Entry { name: "requests", about: "GETs against bytes read", run: store::requests },
     Entry { name: "facts", about: "fact logs against their servers", run: facts::facts },

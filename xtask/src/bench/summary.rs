@@ -115,6 +115,20 @@ const TARGETS: &[Target] = &[
         met: |found| found.median >= 0.5,
     },
     Target {
+        what: "a few images among all headers, images first: headers' room, of that with headers first",
+        goal: "none",
+        unit: "x",
+        values: |book| room_of_headers(book),
+        met: |_| true,
+    },
+    Target {
+        what: "the same, instances/s, against headers first",
+        goal: "none",
+        unit: "x",
+        values: |book| book.ratios("first", "images", "metadata"),
+        met: |_| true,
+    },
+    Target {
         what: "S3 to S3, against rclone copying as many bytes and objects",
         goal: ">= 1.0",
         unit: "x",
@@ -336,6 +350,11 @@ const TARGETS: &[Target] = &[
 fn per_second(book: &Book, variant: &str) -> Vec<f64> {
     let rows = book.of("facts", variant);
     rows.filter_map(|row| Some(row["tasks"].as_f64()? / row["seconds"].as_f64()?)).collect()
+}
+
+fn room_of_headers(book: &Book) -> Vec<f64> {
+    let of = |side| book.values("first", side, "header_bytes");
+    of("images").into_iter().zip(of("metadata")).map(|(images, all)| images / all).collect()
 }
 
 /// Of each log, and of each way.

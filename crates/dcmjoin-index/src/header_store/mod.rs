@@ -75,8 +75,17 @@ impl HeaderStore {
     pub fn append(&self, head: &[u8], body: &[u8]) -> Result<(HeaderPlace, Frame), Error> {
         let frame = self.frame(head, body)?;
         let place = self.write(frame.as_bytes())?;
-        self.trainer.look_at(body, &self.others);
         Ok((place, frame))
+    }
+
+    /// Makes the frame that [`Self::append`] would append, and appends nothing.
+    ///
+    /// # Errors
+    /// As [`Self::append`].
+    pub fn frame(&self, head: &[u8], body: &[u8]) -> Result<Frame, Error> {
+        let frame = self.compressed(head, body)?;
+        self.trainer.look_at(body, &self.others);
+        Ok(frame)
     }
 
     /// Appends a frame of another store, which the dictionaries that stood before it must be learnt for.
@@ -84,15 +93,30 @@ impl HeaderStore {
     /// # Errors
     /// [`Error::Io`] where the device is full or fails, or the frame's dictionary was not learnt.
     pub fn append_frame(&self, frame: &Frame, learnt: &Learnt) -> Result<HeaderPlace, Error> {
-        let is_readable = match frame.dictionary() {
-            None => true,
-            Some(number) => !learnt.is_own(number) && self.has(number),
-        };
-        if is_readable {
+        if self.is_readable(frame, learnt) {
             return self.write(frame.as_bytes());
         }
-        let body = learnt.plain(frame).map_err(Error::io("decompress a header for"))?;
+        let body = self.body_of(frame, learnt)?;
         self.append(frame.head(), &body).map(|(place, _)| place)
+    }
+
+    /// Returns the body of a frame of another store, as for [`Self::append_frame`].
+    ///
+    /// # Errors
+    /// As [`Self::append_frame`].
+    pub fn body_of(&self, frame: &Frame, learnt: &Learnt) -> Result<Vec<u8>, Error> {
+        let body = match self.is_readable(frame, learnt) {
+            true => self.plain(frame.body()),
+            false => learnt.plain(frame),
+        };
+        body.map_err(Error::io("decompress a header for"))
+    }
+
+    fn is_readable(&self, frame: &Frame, learnt: &Learnt) -> bool {
+        match frame.dictionary() {
+            None => true,
+            Some(number) => !learnt.is_own(number) && self.has(number),
+        }
     }
 
     /// Learns the dictionary that a frame holds.
@@ -121,12 +145,15 @@ impl HeaderStore {
         self.trainer.with_number(number).is_some() || self.others.with_number(number).is_some()
     }
 
-    fn frame(&self, head: &[u8], body: &[u8]) -> Result<Frame, Error> {
+    fn compressed(&self, head: &[u8], body: &[u8]) -> Result<Frame, Error> {
         if head.len() > HEAD_BYTES_MAX {
             let (what, limit) = ("bytes before a header", HEAD_BYTES_MAX as u64);
             return Err(Error::Limit { what, limit });
         }
         let before = FRAME_HEAD_BYTES + head.len();
+        if body.is_empty() {
+            return Frame::sealed(vec![0; before], head);
+        }
         let mut bytes = vec![0; before + zstd_safe::compress_bound(body.len())];
         let length = COMPRESSOR
             .with_borrow_mut(|compressor| {
@@ -172,6 +199,15 @@ impl HeaderStore {
         self.prefix(place).map(|(_, head)| head)
     }
 
+    /// Returns the head of a header without a body, or `None` where it has one.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn read_bare_head(&self, place: HeaderPlace) -> Result<Option<Vec<u8>>, Error> {
+        let (prefix, head) = self.prefix(place)?;
+        Ok((prefix.body_bytes == 0).then_some(head))
+    }
+
     fn prefix(&self, place: HeaderPlace) -> Result<(Prefix, Vec<u8>), Error> {
         let available = self.end.load(Relaxed).saturating_sub(place.0);
         let mut bytes = [0; FRAME_HEAD_BYTES + HEAD_BYTES_MAX];
@@ -186,6 +222,9 @@ impl HeaderStore {
     }
 
     fn plain(&self, body: &[u8]) -> io::Result<Vec<u8>> {
+        if body.is_empty() {
+            return Ok(Vec::new());
+        }
         // A body without a number was made before there was a dictionary.
         let Some(number) = zstd_safe::get_dict_id_from_frame(body) else {
             return plain(body, None);
@@ -358,6 +397,31 @@ mod tests {
         (0..2_100).for_each(|n| drop(one.append(b"", &alike(n)).unwrap()));
         let (_, frame) = one.append(b"", &alike(7)).unwrap();
         assert!(all.append_frame(&frame, &Learnt::default()).is_err());
+    }
+
+    #[test]
+    fn a_frame_can_be_made_without_being_appended() {
+        let ((_spill, one), (_other, all)) = (store(), store());
+        (0..2_100).for_each(|n| drop(one.append(b"", &alike(n)).unwrap()));
+        let bytes = one.bytes();
+        let frame = one.frame(b"head", &alike(7)).unwrap();
+        assert_eq!(one.bytes(), bytes);
+        let mut learnt = Learnt::default();
+        let number = frame.dictionary().unwrap();
+        all.learn(&one.dictionary(number).unwrap().unwrap(), &mut learnt).unwrap();
+        assert_eq!(all.body_of(&frame, &learnt).unwrap(), alike(7));
+        assert!(all.body_of(&frame, &Learnt::default()).is_ok(), "learnt by the store itself");
+    }
+
+    #[test]
+    fn a_header_without_body_is_bare() {
+        let (_spill, store) = store();
+        let (bare, frame) = store.append(b"head", b"").unwrap();
+        assert_eq!(frame.as_bytes().len() as u64, store.bytes());
+        let (whole, _) = store.append(b"head", b"body").unwrap();
+        assert_eq!(store.read_bare_head(bare).unwrap().unwrap(), b"head");
+        assert_eq!(store.read_bare_head(whole).unwrap(), None);
+        assert_eq!(store.read(bare).unwrap(), (b"head".to_vec(), Vec::new()));
     }
 
     #[test]

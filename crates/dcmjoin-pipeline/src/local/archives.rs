@@ -20,6 +20,18 @@ impl Archives {
         (archives.len() - 1) as u32
     }
 
+    /// Has an archive read from a copy of the same version.
+    pub(super) fn replace(&self, number: u32, copied: Object) {
+        let mut archives = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        archives[number as usize] = copied;
+    }
+
+    /// Returns the bytes of these archives.
+    pub(super) fn bytes(&self, numbers: impl IntoIterator<Item = u32>) -> u64 {
+        let archives = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        numbers.into_iter().map(|number| archives[number as usize].size()).sum()
+    }
+
     pub(super) fn len(&self) -> u32 {
         self.0.read().unwrap_or_else(PoisonError::into_inner).len() as u32
     }

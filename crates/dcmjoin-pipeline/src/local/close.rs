@@ -33,6 +33,15 @@ pub(super) struct Close<'a> {
     pub(super) copies: Copies,
 }
 
+/// What a run comes to.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Counted {
+    pub(super) books: Books,
+    pub(super) conflicts: u64,
+    /// Taken in the spill folder.
+    pub(super) header_bytes: u64,
+}
+
 /// Closes a run: nothing is left without an account when it returns.
 pub(super) async fn close(
     run: &Arc<Run>,
@@ -56,6 +65,7 @@ pub(super) async fn close(
         copies: Copies::default(),
     };
     close.books.metadata.duplicate = sealed.duplicates;
+    close.books.metadata.unpaired = sealed.unpaired;
     close.images(images).await?;
     close.headers().await?;
     close.books.check()?;
@@ -308,7 +318,7 @@ impl Close<'_> {
         Ok(())
     }
 
-    /// Accounts for every header that no image claimed: complete by itself, or unpaired.
+    /// Accounts for every header in the index that no image claimed: complete by itself, or unpaired.
     async fn headers(&mut self) -> Result<(), RunError> {
         let mut instances = HeaderOnly::begin(self.run, self.headers)?;
         let headers = Arc::clone(self.headers);
@@ -336,7 +346,9 @@ impl Close<'_> {
 
     async fn report(mut self, meter: &Meter) -> Result<Report, RunError> {
         self.copies.list(self.run, &mut self.superseded)?;
-        self.run.finish(self.books, self.conflicts, &self.superseded, meter).await
+        let (books, conflicts) = (self.books, self.conflicts);
+        let counted = Counted { books, conflicts, header_bytes: self.headers.store.bytes() };
+        self.run.finish(counted, &self.superseded, meter).await
     }
 }
 
@@ -344,8 +356,7 @@ impl Run {
     /// Writes rows and report, and the marker last.
     pub(super) async fn finish(
         &self,
-        books: Books,
-        conflicts: u64,
+        counted: Counted,
         superseded: &Superseded,
         meter: &Meter,
     ) -> Result<Report, RunError> {
@@ -362,13 +373,14 @@ impl Run {
             rows.published.finish(spill, |row: PublishedRow| superseded.published(row))?;
         let unpaired = rows.unpaired.finish(spill, Some::<UnpairedRow>)?;
         let conflict_rows = rows.conflicts.finish(spill, Some::<crate::rows::ConflictRow>)?;
-        let durable = books.instances.published + books.instances.already_there;
+        let instances = counted.books.instances;
+        let durable = instances.published + instances.already_there;
         if published.rows() != durable {
             let counts =
                 format!("{durable} instances in the books, {} published rows", published.rows());
             return Err(RunError::Internal(counts));
         }
-        let mut report = run.report(books, conflicts, rejections, meter);
+        let mut report = run.report(counted, rejections, meter);
         if run.config.dry_run {
             return Ok(report);
         }
@@ -398,13 +410,8 @@ impl Run {
 }
 
 impl Run {
-    fn report(
-        &self,
-        books: Books,
-        conflicts: u64,
-        rejections: Rejections,
-        meter: &Meter,
-    ) -> Report {
+    fn report(&self, counted: Counted, rejections: Rejections, meter: &Meter) -> Report {
+        let Counted { books, conflicts, header_bytes } = counted;
         let tallies = self.tallies.lock().unwrap_or_else(PoisonError::into_inner);
         let requests = meter.requests();
         let archives = tallies.archives;
@@ -416,6 +423,7 @@ impl Run {
             finished: humantime::format_rfc3339_millis(SystemTime::now()).to_string(),
             seconds: self.clock.elapsed().as_secs_f64(),
             dry_run: self.config.dry_run,
+            first: if self.reads_images_first() { Half::Image } else { Half::Metadata },
             complete: books.is_complete() && archives.unreadable + archives.damaged == 0,
             metadata: books.metadata,
             images: books.images,
@@ -423,7 +431,11 @@ impl Run {
             ignored: tallies.ignored,
             conflicts,
             archives,
-            bytes: Moved { read: requests.bytes_read, written: requests.bytes_written },
+            bytes: Moved {
+                read: requests.bytes_read,
+                written: requests.bytes_written,
+                headers: header_bytes,
+            },
             requests: requests.into(),
             rejections,
             warnings: self.warnings.counts().collect::<BTreeMap<_, _>>(),

@@ -8,22 +8,25 @@ use bytes::Bytes;
 use dcmjoin_formats::compressed;
 use dcmjoin_formats::header::{Header, HeaderOptions, Transcoder};
 use dcmjoin_index::{
-    Fact, FactRuns, Fingerprint, Frame, HeaderPlace, HeaderStore, Outcome, digest,
+    Fact, FactRuns, Fingerprint, Frame, HeaderPlace, HeaderStore, Learnt, Outcome, digest,
 };
 use dcmjoin_model::{Half, Rejection, SopInstanceUid};
 use dcmjoin_objects::Object;
 
 use super::Run;
+use super::image_uids::ImageUids;
 use super::notes::Notes;
 use super::raw::Members;
 use super::recall::{Missing, Recalled, lies_of_row, place_of};
 use super::stream::row_of;
+use crate::assemble::is_header_only;
 use crate::catalog::{Finished, Known};
 use crate::error::RunError;
 use crate::header_pack;
 use crate::pair::Headers;
+use crate::progress::Phase;
 use crate::record::{Head, Origin, Record, same_uid};
-use crate::rows::{ConflictRow, Lies};
+use crate::rows::{ConflictRow, Lies, UnpairedRow};
 use crate::scan::{Found, Place};
 
 /// What the merge of the metadata side counted.
@@ -31,12 +34,16 @@ use crate::scan::{Found, Place};
 pub(super) struct Sealed {
     pub(super) duplicates: u64,
     pub(super) conflicts: u64,
+    /// Headers that no image asks for, and that are no instance by themselves.
+    pub(super) unpaired: u64,
 }
 
 pub(super) struct Intake {
     run: Arc<Run>,
     store: HeaderStore,
     facts: FactRuns,
+    /// The images' side, where it is known before.
+    images: Option<ImageUids>,
 }
 
 /// A header that was stored.
@@ -48,8 +55,8 @@ struct Stored {
 
 /// Reads all metadata archives; returns their headers, ready to be paired.
 pub(super) async fn read(run: &Arc<Run>) -> Result<(Arc<Headers>, Sealed), RunError> {
-    let intake = Intake::begin(run)?;
-    run.each_archive(Half::Metadata, run.order(Half::Metadata), |number, archive| {
+    let intake = Intake::begin(run, ImageUids::gather(run).await?)?;
+    run.each_archive(Phase::Metadata, run.order(Half::Metadata), |number, archive| {
         let intake = Arc::clone(&intake);
         async move { intake.archive(number, &archive).await }
     })
@@ -58,9 +65,9 @@ pub(super) async fn read(run: &Arc<Run>) -> Result<(Arc<Headers>, Sealed), RunEr
 }
 
 impl Intake {
-    pub(super) fn begin(run: &Arc<Run>) -> Result<Arc<Self>, RunError> {
+    pub(super) fn begin(run: &Arc<Run>, images: Option<ImageUids>) -> Result<Arc<Self>, RunError> {
         let store = HeaderStore::create(run.spill.path())?;
-        Ok(Arc::new(Self { run: Arc::clone(run), store, facts: run.facts() }))
+        Ok(Arc::new(Self { run: Arc::clone(run), store, facts: run.facts(), images }))
     }
 
     /// Merges the facts and seals the index; nobody may be reading an archive any more.
@@ -144,9 +151,11 @@ impl Intake {
         }
         let Some(pack) = catalog.pack(known).await? else { return Ok(false) };
         let taken = tokio::task::block_in_place(|| {
-            header_pack::unpack(pack, told, number, &self.store, |head, place| {
+            header_pack::unpack(pack, told, number, &self.store, |head, frame, learnt| {
                 self.run.check_stop()?;
-                self.take(&fact_at(&head.uid, head.origin, place))
+                let (uid, origin) = (head.uid.clone(), head.origin);
+                let place = self.unpacked(head, frame, learnt)?;
+                self.take(&fact_at(&uid, origin, place))
             })
         });
         match taken {
@@ -232,8 +241,39 @@ impl Intake {
             Ok(header) => header,
             Err(rejection) => return Ok(Err(rejection)),
         };
-        let (place, frame) = Record::Header(Box::new(header), origin).append(&self.store)?;
+        let is_whole = self.is_asked_for(uid)? || is_header_only(&header);
+        let record = Record::Header(Box::new(header), origin);
+        let (place, frame) = if is_whole {
+            record.append(&self.store)?
+        } else {
+            // A pack has all headers: a run to come may ask for others.
+            let bare = Record::Bare(Head { uid: uid.clone(), origin });
+            (bare.append(&self.store)?.0, record.frame(&self.store)?)
+        };
         Ok(Ok(Stored { fact: fact_at(uid, origin, place), crc32c, frame }))
+    }
+
+    /// Stores a header of a pack.
+    fn unpacked(
+        &self,
+        head: Head,
+        frame: &Frame,
+        learnt: &Learnt,
+    ) -> Result<HeaderPlace, RunError> {
+        let is_whole = self.is_asked_for(&head.uid)?
+            || match Record::of_frame(&self.store, frame, learnt)? {
+                Record::Header(header, _) => is_header_only(&header),
+                Record::Bare(_) => false,
+            };
+        match is_whole {
+            true => Ok(self.store.append_frame(frame, learnt)?),
+            false => Ok(Record::Bare(head).append(&self.store)?.0),
+        }
+    }
+
+    /// Returns whether an image may ask for a header.
+    fn is_asked_for(&self, uid: &SopInstanceUid) -> Result<bool, RunError> {
+        self.images.as_ref().map_or(Ok(true), |images| images.has(uid))
     }
 
     fn take(&self, fact: &Fact) -> Result<(), RunError> {
@@ -245,7 +285,10 @@ impl Intake {
     /// Merges the facts: of each UID one header goes to the index, the one with the smallest
     /// digest. That rule knows neither the order of archives nor their names.
     fn merge(self) -> Result<(Arc<Headers>, Sealed), RunError> {
-        let Self { run, store, facts } = self;
+        let Self { run, store, facts, images } = self;
+        let may_be_bare = images.is_some();
+        // Its memory is the index's.
+        drop(images);
         let mut builder = run.index_for(facts.len())?;
         let mut groups = facts.into_groups()?;
         let (mut sealed, mut group, mut all) = (Sealed::default(), Vec::new(), 0_u128);
@@ -253,7 +296,16 @@ impl Intake {
             sealed.duplicates += groups.omitted();
             for same in by_uid(&store, &group)? {
                 let kept = same[0];
-                builder.push(kept.fingerprint, HeaderPlace(kept.place))?;
+                let place = HeaderPlace(kept.place);
+                match if may_be_bare { Head::read_bare(&store, place)? } else { None } {
+                    None => builder.push(kept.fingerprint, place)?,
+                    Some(head) => {
+                        let lies = run.lies_of_header(head.origin);
+                        let row = UnpairedRow { half: Half::Metadata, uid: head.uid, lies };
+                        run.rows.unpaired.push(&row)?;
+                        sealed.unpaired += 1;
+                    }
+                }
                 all = all.wrapping_add(kept.digest ^ kept.fingerprint.0);
                 sealed.duplicates += same.len() as u64 - 1;
                 if let Some(row) = conflict_row(&run, &store, Half::Metadata, &same, &kept)? {

@@ -7,7 +7,8 @@
 //! ```
 //!
 //! `intake` reads the metadata side and seals the index, `stream` reads the images' side once,
-//! `close` accounts for everything and writes the marker. Scheduling, limits and the wish to stop
+//! `close` accounts for everything and writes the marker. Where the images' side is the smaller one,
+//! `image_uids` reads it before, so that `intake` stores only what is asked for. Scheduling, limits and the wish to stop
 //! are here; the steps know none of them.
 
 mod apart;
@@ -16,6 +17,7 @@ mod close;
 mod commit;
 mod copies;
 mod header_only;
+mod image_uids;
 mod images;
 mod intake;
 mod into_shards;
@@ -311,17 +313,17 @@ impl Run {
     /// back; the first error ends it.
     async fn each_archive<F>(
         self: &Arc<Self>,
-        half: Half,
+        phase: Phase,
         numbers: impl IntoIterator<Item = u32>,
         step: impl Fn(u32, Object) -> F,
     ) -> Result<(), RunError>
     where
         F: Future<Output = Result<Option<Finished>, RunError>> + Send + 'static,
     {
-        let all = self.archives(half);
+        let all = self.archives(phase.half());
         let archives: Vec<_> =
             numbers.into_iter().map(|number| (number, all.get(number))).collect();
-        self.progress.begin_side(half, archives.iter().map(|(_, archive)| archive.size()));
+        self.progress.begin_side(phase, archives.iter().map(|(_, archive)| archive.size()));
         let (mut tasks, mut commits) = (JoinSet::new(), JoinSet::new());
         for (number, archive) in archives {
             if tasks.len() == self.archives_at_once {

@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::apart::{Apart, Assembled, HalfPlace};
+use super::close::Counted;
 use super::{Part, Run, joined};
 use crate::config::{Publish, RunConfig, Source};
 use crate::error::RunError;
@@ -52,7 +53,8 @@ pub async fn pairs(
     let report = match done {
         Ok(books) => {
             progress.begin(Phase::Closing, 0, 0);
-            apart.run().finish(books, 0, &Superseded::default(), stores.meter()).await
+            let counted = Counted { books, ..Counted::default() };
+            apart.run().finish(counted, &Superseded::default(), stores.meter()).await
         }
         Err(error) => Err(error),
     };

@@ -250,7 +250,7 @@ impl Stream {
     ) -> Result<bool, RunError> {
         let mut fact = fact_of(uid, row, archive);
         let Some(header) = self.headers.look(uid)? else {
-            fact.place = Record::Image(uid.clone()).append(&self.headers.store)?.0.0;
+            fact.place = Record::image(uid.clone()).append(&self.headers.store)?.0.0;
             self.run.progress.unpaired.fetch_add(1, Relaxed);
             self.facts.push(&fact)?;
             return Ok(true);

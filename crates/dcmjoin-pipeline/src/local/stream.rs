@@ -21,6 +21,7 @@ use crate::assemble::{self, Instance};
 use crate::catalog::{Draft, Finished};
 use crate::error::RunError;
 use crate::pair::{Headers, Paired};
+use crate::progress::Phase;
 use crate::publish::Published;
 use crate::record::{Head, Origin, Record};
 use crate::rows::{Lies, PublishedRow, RejectedRow, Scope};
@@ -62,14 +63,14 @@ pub(super) async fn read(
     pair_rows: Option<PairRows>,
 ) -> Result<FactRuns, RunError> {
     let stream = Stream::begin(run, headers, pair_rows);
-    run.each_archive(Half::Image, run.order(Half::Image), |number, archive| {
+    run.each_archive(Phase::Images, run.order(Half::Image), |number, archive| {
         let stream = Arc::clone(&stream);
         async move { stream.archive(number, &archive).await }
     })
     .await?;
     // Only now is it known which instances nobody has published.
     let late = std::mem::take(&mut *stream.late.lock().unwrap_or_else(PoisonError::into_inner));
-    run.each_archive(Half::Image, late, |number, archive| {
+    run.each_archive(Phase::Images, late, |number, archive| {
         let stream = Arc::clone(&stream);
         async move { stream.late(number, &archive).await }
     })
@@ -174,7 +175,7 @@ impl Stream {
     ) -> Result<(), RunError> {
         row.kind = Some(payload::look(&image.bytes, &self.run.config.limits.payload).kind);
         if self.run.keeps_books() {
-            fact.place = Record::Image(image.uid).append(&self.headers.store)?.0.0;
+            fact.place = Record::image(image.uid).append(&self.headers.store)?.0.0;
         }
         self.run.progress.unpaired.fetch_add(1, Relaxed);
         self.tell(&fact, row, draft)

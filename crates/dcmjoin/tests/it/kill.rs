@@ -158,13 +158,16 @@ fn fifty_kills_over_s3_change_nothing() {
         }
     }
     let target = admin.create_bucket("target").unwrap();
-    let round = std::cell::Cell::new(0);
+    let (round, runs) = (std::cell::Cell::new(0), std::cell::Cell::new(0));
     let prefix = || format!("out{}", round.get());
     kill_loop(
         KILLS,
         || {
             let output = format!("s3://target/{}", prefix());
             let mut command = run("s3://source/metadata", "s3://source/images", &output);
+            // Whichever side the dead one read first.
+            runs.set(runs.get() + 1);
+            command.args(["--first", ["metadata", "images"][runs.get() % 2]]);
             admin.apply(&mut command).spawn().unwrap()
         },
         || round.set(round.get() + 1),

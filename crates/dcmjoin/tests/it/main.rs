@@ -18,6 +18,8 @@ mod catalog_engines;
 #[cfg(test)]
 mod conflicts;
 #[cfg(test)]
+mod first;
+#[cfg(test)]
 mod get;
 #[cfg(test)]
 mod hostile;

@@ -1,0 +1,170 @@
+//! The UIDs of the images' side, read before the headers where that side is the smaller one.
+//!
+//! Nothing is paired or published here. An archive that the catalogue knows is not read; one on a store
+//! is copied to the spill folder and read from there ever after, so that it is fetched once.
+
+use std::fs::File;
+use std::io::Write;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+use dcmjoin_index::{Fact, FactRuns, Fingerprint, HeaderPlace, Outcome, PairingIndex};
+use dcmjoin_model::{Half, Reason, SopInstanceUid};
+use dcmjoin_objects::Object;
+use futures::StreamExt;
+
+use super::{Part, Run};
+use crate::error::RunError;
+use crate::progress::Phase;
+use crate::scan::{Found, Scan};
+use crate::source::Reading;
+
+/// The UIDs that images may ask a header of.
+pub(super) struct ImageUids(PairingIndex);
+
+/// UIDs on their way.
+struct Gathering {
+    run: Arc<Run>,
+    facts: FactRuns,
+    /// Whether an archive did not give all of its UIDs.
+    is_incomplete: AtomicBool,
+}
+
+impl ImageUids {
+    /// Reads the UIDs of the image archives; `None` where the metadata side comes first, or where an
+    /// archive does not give all of them: any header may be asked for then.
+    pub(super) async fn gather(run: &Arc<Run>) -> Result<Option<Self>, RunError> {
+        if !run.reads_images_first() {
+            return Ok(None);
+        }
+        let is_incomplete = AtomicBool::new(false);
+        let gathering =
+            Arc::new(Gathering { run: Arc::clone(run), facts: run.facts(), is_incomplete });
+        run.each_archive(Phase::Uids, run.order(Half::Image), |number, archive| {
+            let gathering = Arc::clone(&gathering);
+            async move {
+                gathering.archive(number, archive).await?;
+                Ok(None)
+            }
+        })
+        .await?;
+        let gathering = Arc::into_inner(gathering)
+            .ok_or_else(|| RunError::Internal("an archive is still being read".to_owned()))?;
+        tokio::task::block_in_place(|| gathering.into_uids())
+    }
+
+    /// Returns whether an image has this UID. A fingerprint that another UID shares counts too: then a
+    /// header is stored in vain.
+    pub(super) fn has(&self, uid: &SopInstanceUid) -> Result<bool, RunError> {
+        Ok(self.0.probe(Fingerprint::of(uid))?.next().is_some())
+    }
+}
+
+impl Run {
+    /// Returns whether the images' side is read before the headers. A run of some instances knows
+    /// already what is asked for, and one with raw objects has other images than those of its archives.
+    pub(super) fn reads_images_first(&self) -> bool {
+        let bytes = |half| self.archives(half).bytes(self.order(half));
+        matches!(self.part, Part::Whole | Part::Shard(_))
+            && self.config.only.is_none()
+            && self.raw.is_none()
+            && self.config.first.is_images(bytes(Half::Metadata), bytes(Half::Image))
+    }
+}
+
+impl Gathering {
+    async fn archive(&self, number: u32, archive: Object) -> Result<(), RunError> {
+        if self.recall(&archive).await? {
+            self.run.progress.archive_done(archive.size());
+            return Ok(());
+        }
+        let size = archive.size();
+        let here = match archive.is_remote() {
+            false => Some(archive),
+            true => self.copied(archive).await?,
+        };
+        match here {
+            None => self.is_incomplete.store(true, Relaxed),
+            Some(here) => {
+                self.scan(&here).await?;
+                self.run.images.replace(number, here);
+            }
+        }
+        self.run.progress.archive_done(size);
+        Ok(())
+    }
+
+    /// Takes the UIDs of an archive from the catalogue; false where it does not tell them.
+    async fn recall(&self, archive: &Object) -> Result<bool, RunError> {
+        let known = self.run.known(Half::Image, archive).await?;
+        let Some(known) = known.filter(|known| known.same_settings) else { return Ok(false) };
+        for row in known.reader.rows() {
+            if let Some(uid) = row?.uid {
+                self.push(&uid)?;
+            }
+        }
+        Ok(true)
+    }
+
+    /// Copies an archive to the spill folder; `None` where its store does not give all of it.
+    async fn copied(&self, archive: Object) -> Result<Option<Object>, RunError> {
+        let failed = |action| RunError::io(action, "a copy of an archive");
+        let mut copy = tempfile::tempfile_in(self.run.spill.path()).map_err(failed("create"))?;
+        let mut ranges = std::pin::pin!(self.run.reading.ranges(&archive));
+        while let Some(bytes) = ranges.next().await {
+            self.run.check_stop()?;
+            let Ok(bytes) = bytes else { return Ok(None) };
+            let written = tokio::task::block_in_place(|| File::write_all(&mut copy, &bytes));
+            written.map_err(failed("write"))?;
+        }
+        Ok(Some(archive.with_copy(copy)))
+    }
+
+    /// Reads the UIDs of an archive.
+    async fn scan(&self, archive: &Object) -> Result<(), RunError> {
+        // Copies for good are made of what streams past to be published.
+        let reading = Reading { keep: None, ..self.run.reading.clone() };
+        let scan = Scan { reading: &reading, ..self.run.scan(Half::Image) };
+        let mut scanner = scan.open(archive).await;
+        while let Some(found) = scanner.next().await {
+            self.run.check_stop()?;
+            match found {
+                Found::Half { uid, .. } => self.push(&uid)?,
+                // Damage is in the bytes: another reading finds no more.
+                Found::Broken(rejection) if rejection.reason != Reason::ArchiveDamaged => {
+                    self.is_incomplete.store(true, Relaxed);
+                }
+                Found::Broken(_) | Found::Rejected { .. } | Found::Ignored(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn push(&self, uid: &SopInstanceUid) -> Result<(), RunError> {
+        let fingerprint = Fingerprint::of(uid);
+        Ok(self.facts.push(&Fact {
+            fingerprint,
+            digest: 0,
+            archive: 0,
+            offset: 0,
+            length: 0,
+            place: 0,
+            outcome: Outcome::Open,
+        })?)
+    }
+
+    fn into_uids(self) -> Result<Option<ImageUids>, RunError> {
+        if self.is_incomplete.into_inner() {
+            tracing::warn!("an image archive cannot be read to its end; all headers are stored");
+            return Ok(None);
+        }
+        let mut builder = self.run.index_for(self.facts.len())?;
+        let (mut groups, mut group) = (self.facts.into_groups()?, Vec::new());
+        while groups.next_group(&mut group)? {
+            if let Some(first) = group.first() {
+                builder.push(first.fingerprint, HeaderPlace(0))?;
+            }
+        }
+        Ok(Some(ImageUids(builder.seal()?)))
+    }
+}
