@@ -1,7 +1,7 @@
 //! Reads partitions of one topic from where the state has them, and knows when it was at their ends.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use dcmjoin_ledger::Error;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
@@ -18,6 +18,9 @@ const AHEAD: &str = "20000";
 /// Bytes of one answer of a broker, and of one partition in it.
 const FETCH_BYTES: &str = "4194304";
 const PART_BYTES: &str = "1048576";
+
+/// How long it is waited for where partitions are.
+const LEADERS_MAX: Duration = Duration::from_secs(2);
 
 /// A record as it was read.
 pub(crate) struct Record {
@@ -47,7 +50,10 @@ impl Follower {
         config.set("fetch.max.bytes", FETCH_BYTES).set("fetch.message.max.bytes", PART_BYTES);
         // Where enough is fetched, it looks soon whether that is still so.
         config.set("fetch.queue.backoff.ms", "5").set("fetch.wait.max.ms", "100");
-        let consumer = config.create().map_err(|error| broke(&error))?;
+        let consumer: BaseConsumer = config.create().map_err(|error| broke(&error))?;
+        // Told where partitions are, it need not find that out when it is given some, which takes a second.
+        // Who does not answer now is asked again then.
+        let _ = consumer.fetch_metadata(Some(topic), LEADERS_MAX);
         Ok(Self { consumer, topic: topic.to_owned(), ended: BTreeSet::new() })
     }
 
@@ -73,12 +79,13 @@ impl Follower {
         &self.ended
     }
 
-    /// Returns what comes within a time, at most `max` records.
+    /// Returns what is there, at most `max` records; where nothing is, what comes first within a time.
     pub(crate) fn read(&mut self, max: usize, wait: Duration) -> Result<Vec<Record>, Error> {
-        let (mut records, until) = (Vec::new(), Instant::now() + wait);
+        let (mut records, mut left) = (Vec::new(), wait);
         while records.len() < max {
-            let left = until.saturating_duration_since(Instant::now());
-            match self.consumer.poll(left) {
+            let polled = self.consumer.poll(left);
+            left = Duration::ZERO;
+            match polled {
                 None => break,
                 Some(Ok(message)) => records.push(Record {
                     partition: message.partition(),

@@ -20,7 +20,7 @@ use crate::search::Search;
 use crate::state::{State, Topic};
 use crate::view::RECORDS_MAX;
 
-/// How long each topic is listened to at a look.
+/// How long a topic is listened to at once.
 const LISTEN: Duration = Duration::from_millis(50);
 /// How long a look goes on while more comes: a part of the shortest lease.
 const CATCH_UP: Duration = Duration::from_secs(1);
@@ -116,16 +116,24 @@ impl Part {
             return Ok(known);
         }
         let until = Instant::now() + CATCH_UP;
+        // Where something has come, there is more to do than to wait.
+        let mut is_quiet = false;
         loop {
             self.own()?;
-            let facts = self.halves.read(RECORDS_MAX, LISTEN)?;
+            let [for_facts, for_done] = match is_quiet {
+                false => [Duration::ZERO; 2],
+                true if self.lacks(&self.halves) || !self.lacks(&self.pairs) => {
+                    [LISTEN, Duration::ZERO]
+                }
+                true => [Duration::ZERO, LISTEN],
+            };
+            let facts = self.halves.read(RECORDS_MAX, for_facts)?;
             self.search.note(self.state.apply(Topic::Halves, &facts)?);
-            // Where facts come, there is more to do than to wait.
-            let wait = if facts.is_empty() { LISTEN } else { Duration::ZERO };
-            let done = self.pairs.read(RECORDS_MAX, wait)?;
+            let done = self.pairs.read(RECORDS_MAX, for_done)?;
             self.state.apply(Topic::Pairs, &done)?;
-            let has_all = facts.is_empty() && done.is_empty();
-            if has_all || Instant::now() >= until {
+            let has_waited = std::mem::replace(&mut is_quiet, facts.is_empty() && done.is_empty());
+            let has_all = !self.lacks(&self.halves) && !self.lacks(&self.pairs);
+            if (is_quiet && has_waited && has_all) || Instant::now() >= until {
                 return self.found(max);
             }
         }
@@ -152,6 +160,11 @@ impl Part {
     fn found(&mut self, max: usize) -> Result<Vec<Pair>, Error> {
         let ended: BTreeSet<i32> = &(&self.owned & self.halves.ended()) & self.pairs.ended();
         self.search.find(&self.state, &ended, max)
+    }
+
+    /// Returns whether a topic was not read to the ends of all of this worker's partitions.
+    fn lacks(&self, topic: &Follower) -> bool {
+        !self.owned.is_subset(topic.ended())
     }
 
     fn done(&mut self, pairs: &[Pair]) -> Result<(), Error> {

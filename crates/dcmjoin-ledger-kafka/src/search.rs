@@ -7,7 +7,7 @@ use dcmjoin_ledger::Error;
 use dcmjoin_ledger::facts::{Pair, partition};
 
 use crate::group::Group;
-use crate::state::{State, start};
+use crate::state::{Done, State, start};
 
 /// Fingerprints that are remembered; where more come, their partitions are read again.
 const FRESH_MAX: usize = 100_000;
@@ -73,8 +73,8 @@ impl Search {
             let key = print.to_be_bytes();
             let after =
                 print.checked_add(1).map_or(start(i32::MAX), |next| next.to_be_bytes().to_vec());
-            state.groups(&key, &after, |group| {
-                found.extend(self.give(state, &group)?);
+            state.groups(&key, &after, |group, done| {
+                found.extend(self.give(&group, done)?);
                 Ok(ControlFlow::Continue(()))
             })?;
             self.fresh.remove(&print);
@@ -86,12 +86,12 @@ impl Search {
                 continue;
             }
             let mut is_whole = true;
-            state.groups(&at.clone(), &end, |group| {
+            state.groups(&at.clone(), &end, |group, done| {
                 if found.len() >= max {
                     is_whole = false;
                     return Ok(ControlFlow::Break(()));
                 }
-                found.extend(self.give(state, &group)?);
+                found.extend(self.give(&group, done)?);
                 at = group.last_key().to_vec();
                 Ok(ControlFlow::Continue(()))
             })?;
@@ -100,9 +100,9 @@ impl Search {
         Ok(found)
     }
 
-    fn give(&mut self, state: &State, group: &Group) -> Result<Option<Pair>, Error> {
+    fn give(&mut self, group: &Group, done: &mut Done<'_>) -> Result<Option<Pair>, Error> {
         let key = group.pair_key();
-        if !group.is_whole() || self.given.contains(key) || state.is_done(key)? {
+        if !group.is_whole() || self.given.contains(key) || done.has(key)? {
             return Ok(None);
         }
         let pair = group.pair()?;

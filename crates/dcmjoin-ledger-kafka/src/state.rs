@@ -10,7 +10,7 @@ use std::path::Path;
 
 use dcmjoin_ledger::Error;
 use dcmjoin_ledger::facts::{FactDepth, partition};
-use rusqlite::{Connection, Transaction, params};
+use rusqlite::{Connection, Rows, Transaction, params};
 
 use crate::follower::Record;
 use crate::group::Group;
@@ -122,20 +122,17 @@ impl State {
         change.commit().map_err(failed)
     }
 
-    pub(crate) fn is_done(&self, key: &[u8]) -> Result<bool, Error> {
-        let sql = "SELECT 1 FROM done WHERE key = ?1";
-        let mut query = self.connection.prepare_cached(sql).map_err(failed)?;
-        query.exists([key]).map_err(failed)
-    }
-
     /// Calls for each instance with facts after one key and before another, in the order of keys, until it is
-    /// told to stop.
+    /// told to stop; with it comes what says whether its pair is done.
     pub(crate) fn groups(
         &self,
         after: &[u8],
         before: &[u8],
-        mut each: impl FnMut(Group) -> Result<ControlFlow<()>, Error>,
+        mut each: impl FnMut(Group, &mut Done<'_>) -> Result<ControlFlow<()>, Error>,
     ) -> Result<(), Error> {
+        let sql = "SELECT key FROM done WHERE key > ?1 AND key < ?2 ORDER BY key";
+        let mut done = self.connection.prepare_cached(sql).map_err(failed)?;
+        let mut done = Done::begin(done.query([after, before]).map_err(failed)?);
         let sql = "SELECT key, value, came FROM fact WHERE key > ?1 AND key < ?2 ORDER BY key";
         let mut query = self.connection.prepare_cached(sql).map_err(failed)?;
         let mut rows = query.query([after, before]).map_err(failed)?;
@@ -145,7 +142,7 @@ impl State {
             let value = row.get_ref(1).and_then(|value| Ok(value.as_blob()?)).map_err(failed)?;
             let came = row.get(2).map_err(failed)?;
             if let Some(ended) = group.take_if(|group| !group.has(key))
-                && each(ended)?.is_break()
+                && each(ended, &mut done)?.is_break()
             {
                 return Ok(());
             }
@@ -155,7 +152,7 @@ impl State {
             }
         }
         if let Some(last) = group {
-            let _ = each(last)?;
+            let _ = each(last, &mut done)?;
         }
         Ok(())
     }
@@ -185,18 +182,48 @@ impl State {
 
     pub(crate) fn depth(&self, campaign: &str) -> Result<FactDepth, Error> {
         let mut depth = FactDepth::default();
-        self.groups(&[], &start(i32::MAX), |group| {
+        self.groups(&[], &start(i32::MAX), |group, done| {
             if group.is_of(campaign) {
                 let facts = group.len() as u64;
                 depth.facts += facts;
                 match group.is_whole() {
-                    true => depth.pairs += u64::from(!self.is_done(group.pair_key())?),
+                    true => depth.pairs += u64::from(!done.has(group.pair_key())?),
                     false => depth.open += facts,
                 }
             }
             Ok(ControlFlow::Continue(()))
         })?;
         Ok(depth)
+    }
+}
+
+/// The pairs that are done, beside the facts in the same order: each is looked at once.
+pub(crate) struct Done<'a> {
+    rows: Rows<'a>,
+    /// The last one that was looked at.
+    key: Vec<u8>,
+    is_over: bool,
+}
+
+impl<'a> Done<'a> {
+    fn begin(rows: Rows<'a>) -> Self {
+        Self { rows, key: Vec::new(), is_over: false }
+    }
+
+    /// Returns whether a pair is done; it comes after those that were asked for before. No pair's key is the
+    /// beginning of another one's, so pairs have the order of their facts.
+    pub(crate) fn has(&mut self, key: &[u8]) -> Result<bool, Error> {
+        while !self.is_over && self.key.as_slice() < key {
+            match self.rows.next().map_err(failed)? {
+                None => self.is_over = true,
+                Some(row) => {
+                    let next = row.get_ref(0).and_then(|key| Ok(key.as_blob()?)).map_err(failed)?;
+                    self.key.clear();
+                    self.key.extend_from_slice(next);
+                }
+            }
+        }
+        Ok(!self.is_over && self.key == key)
     }
 }
 

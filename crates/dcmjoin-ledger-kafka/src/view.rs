@@ -54,10 +54,8 @@ impl View {
     pub(crate) fn has_pairs(&mut self, campaign: &str) -> Result<bool, Error> {
         let from = self.finished.get(campaign).cloned().unwrap_or_default();
         let (mut at, mut has) = (from.clone(), false);
-        self.state.groups(&from, &start(i32::MAX), |group| {
-            has = group.is_of(campaign)
-                && group.is_whole()
-                && !self.state.is_done(group.pair_key())?;
+        self.state.groups(&from, &start(i32::MAX), |group, done| {
+            has = group.is_of(campaign) && group.is_whole() && !done.has(group.pair_key())?;
             if has {
                 return Ok(ControlFlow::Break(()));
             }
@@ -79,7 +77,7 @@ impl View {
         // Those of one fingerprint are few: they are put in their order all at once.
         let from = after.map(|fact| fact.fingerprint.to_be_bytes().to_vec()).unwrap_or_default();
         let (mut facts, mut sorted) = (Vec::new(), 0);
-        self.state.groups(&from, &start(i32::MAX), |group| {
+        self.state.groups(&from, &start(i32::MAX), |group, _| {
             if facts.last().is_some_and(|last: &Fact| last.fingerprint != group.fingerprint()) {
                 facts[sorted..].sort_by(|one, other| place(one).cmp(&place(other)));
                 sorted = facts.len();
@@ -107,7 +105,7 @@ impl View {
         max: usize,
     ) -> Result<Vec<(u128, Vec<u8>)>, Error> {
         let mut keys = Vec::new();
-        self.state.groups(after, &start(i32::MAX), |group| {
+        self.state.groups(after, &start(i32::MAX), |group, _| {
             if group.is_of(campaign) {
                 let fingerprint = group.fingerprint();
                 keys.extend(group.keys().map(|key| (fingerprint, key)));
