@@ -5,12 +5,14 @@ use dcmjoin_ledger::Error;
 use dcmjoin_ledger::facts::{Fact, PARTITIONS, Pair};
 use dcmjoin_model::Half;
 use serde::Deserialize;
+use tokio::task::JoinSet;
 
 use crate::facts::{half, uid};
-use crate::log::words;
+use crate::log::{failed, words};
 
-/// Facts of one read; there are more only where one instance has more.
-const FACTS_A_READ: u64 = 100_000;
+/// Facts of one read; there are more only where one instance has more. Two reads are in memory: one comes
+/// while pairs are made of the other.
+const FACTS_A_READ: u64 = 50_000;
 /// What a read answers: facts of instances that have both halves and are not done, in the order of the
 /// table. The server keeps the fingerprints of those, and one group at a time.
 const FACTS: &str = "
@@ -39,16 +41,22 @@ struct FactRow {
     crc32c: u32,
 }
 
+/// What is read at once: partitions, and the least and greatest of the fingerprints.
+type Part = (Vec<u16>, u128, u128);
+/// What came of it.
+type Fetched = Result<Vec<FactRow>, clickhouse::error::Error>;
+
 /// Partitions that are read, in several reads, each with as many facts as it had at the start.
 pub(crate) struct Pass {
     pub(crate) partitions: Vec<(u16, u64)>,
-    /// What is to be read: partitions, and the least and greatest of the fingerprints.
-    left: Vec<(Vec<u16>, u128, u128)>,
+    left: Vec<Part>,
+    /// The one that is being read, if any; ends with the pass.
+    ahead: JoinSet<(Part, Fetched)>,
 }
 
 impl Pass {
     pub(crate) fn new(partitions: Vec<(u16, u64)>) -> Self {
-        let (mut left, mut facts) = (Vec::<(Vec<u16>, u128, u128)>::new(), u64::MAX);
+        let (mut left, mut facts) = (Vec::<Part>::new(), u64::MAX);
         for &(partition, count) in &partitions {
             facts = facts.saturating_add(count);
             match left.last_mut() {
@@ -62,31 +70,58 @@ impl Pass {
                 }
             }
         }
-        Self { partitions, left }
+        Self { partitions, left, ahead: JoinSet::new() }
     }
 
     /// Returns the pairs of the next part, or nothing where all was read. A part with more facts than
     /// expected is read again as two.
     pub(crate) async fn read(&mut self, client: &Client) -> Result<Option<Vec<Pair>>, Error> {
-        let Some((partitions, least, greatest)) = self.left.last().cloned() else {
-            return Ok(None);
-        };
-        let mut query = client.query(FACTS);
-        for _ in 0..3 {
-            query = query.bind(&partitions).bind(least).bind(greatest);
+        if self.ahead.is_empty() {
+            self.fetch_next(client);
         }
-        let most = if least == greatest { u64::MAX } else { 2 * FACTS_A_READ };
-        let query = query.bind(most).with_setting("optimize_aggregation_in_order", "1");
-        let rows = query.fetch_all::<FactRow>().await.map_err(|error| words(&error))?;
-        self.left.pop();
-        if rows.len() as u64 >= most {
+        let Some(fetched) = self.ahead.join_next().await else { return Ok(None) };
+        let (part, rows) = fetched.map_err(|_| failed("a task panicked"))?;
+        let rows = match rows {
+            Ok(rows) => rows,
+            Err(error) => {
+                self.left.push(part);
+                return Err(words(&error));
+            }
+        };
+        if rows.len() as u64 >= most(&part) {
+            let (partitions, least, greatest) = part;
             let middle = least + (greatest - least) / 2;
             self.left.push((partitions.clone(), middle + 1, greatest));
             self.left.push((partitions, least, middle));
             return Ok(Some(Vec::new()));
         }
+        self.fetch_next(client);
         pairs(rows).map(Some)
     }
+
+    fn fetch_next(&mut self, client: &Client) {
+        let Some(part) = self.left.pop() else { return };
+        let client = client.clone();
+        self.ahead.spawn(async move {
+            let rows = fetched(&client, &part).await;
+            (part, rows)
+        });
+    }
+}
+
+async fn fetched(client: &Client, part: &Part) -> Fetched {
+    let (partitions, least, greatest) = part;
+    let mut query = client.query(FACTS);
+    for _ in 0..3 {
+        query = query.bind(partitions).bind(least).bind(greatest);
+    }
+    let query = query.bind(most(part)).with_setting("optimize_aggregation_in_order", "1");
+    query.fetch_all::<FactRow>().await
+}
+
+/// Returns how many facts a read may have.
+fn most((_, least, greatest): &Part) -> u64 {
+    if least == greatest { u64::MAX } else { 2 * FACTS_A_READ }
 }
 
 /// Returns the least and the greatest fingerprint of a partition.
@@ -156,7 +191,7 @@ mod tests {
 
     #[test]
     fn parts_are_all_of_their_partitions() {
-        let pass = Pass::new(vec![(3, 1_000), (7, 99_000), (9, 1), (63, 250_000)]);
+        let pass = Pass::new(vec![(3, 500), (7, 49_500), (9, 1), (63, 125_000)]);
         assert_eq!(pass.left.len(), 5);
         assert_eq!(pass.left[0], (vec![3, 7], ends(3).0, ends(7).1));
         assert_eq!(pass.left[1], (vec![9], ends(9).0, ends(9).1));

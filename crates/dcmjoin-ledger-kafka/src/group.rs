@@ -72,19 +72,25 @@ impl Group {
     /// Returns the pair of an instance that is whole; of several facts of a half, the one with the smallest
     /// digest.
     pub(crate) fn pair(&self) -> Result<Pair, Error> {
-        let facts = self.facts(i64::MAX)?;
-        let place = |fact: &Fact| (fact.digest, fact.archive.clone(), fact.offset);
-        let first = |half| {
-            let of_half = facts.iter().filter(|fact| fact.half == half);
-            let first = of_half.min_by(|one, other| place(one).cmp(&place(other)));
-            first.cloned().ok_or_else(|| failed("a pair lacks a half"))
+        let mut halves: [Option<Fact>; 2] = [None, None];
+        for (key, value, _) in &self.facts {
+            let fact = fact(key, value)?;
+            let first = &mut halves[usize::from(fact.half == Half::Image)];
+            if first.as_ref().is_none_or(|first| place(&fact) < place(first)) {
+                *first = Some(fact);
+            }
+        }
+        let [Some(metadata), Some(image)] = halves else {
+            return Err(failed("a pair lacks a half"));
         };
         let (_, key) = read_fact_key(&self.facts[0].0).ok_or_else(strange)?;
         // The pair's UID is enough.
-        let receipt = 0;
-        let (metadata, image) = (first(Half::Metadata)?, first(Half::Image)?);
-        Ok(Pair { campaign: key.campaign.parse()?, metadata, image, receipt })
+        Ok(Pair { campaign: key.campaign.parse()?, metadata, image, receipt: 0 })
     }
+}
+
+fn place(fact: &Fact) -> (u128, &str, u64) {
+    (fact.digest, &fact.archive, fact.offset)
 }
 
 fn fact(key: &[u8], value: &[u8]) -> Result<Fact, Error> {

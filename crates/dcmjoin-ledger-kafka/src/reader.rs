@@ -23,7 +23,7 @@ use crate::view::RECORDS_MAX;
 /// How long a topic is listened to at once.
 const LISTEN: Duration = Duration::from_millis(50);
 /// How long a look goes on while more comes: a part of the shortest lease.
-const CATCH_UP: Duration = Duration::from_secs(1);
+const CATCH_UP: Duration = Duration::from_secs(2);
 /// How often it looks whether the brokers have all records of a transaction.
 const FLUSH_EVERY: Duration = Duration::from_millis(2);
 /// How often a *done* is said again while the group finds its order.
@@ -82,8 +82,8 @@ impl FactReader for Reader {
     }
 
     async fn done(&mut self, pairs: &[Pair]) -> Result<(), Error> {
-        let pairs = pairs.to_vec();
-        self.with(move |part| part.done(&pairs)).await
+        let pairs: Vec<Done> = pairs.iter().map(Done::of).collect();
+        self.with(move |part| part.done(pairs)).await
     }
 
     async fn again(&mut self) -> Result<(), Error> {
@@ -167,16 +167,16 @@ impl Part {
         !self.owned.is_subset(topic.ended())
     }
 
-    fn done(&mut self, pairs: &[Pair]) -> Result<(), Error> {
+    fn done(&mut self, pairs: Vec<Done>) -> Result<(), Error> {
         if pairs.is_empty() {
             return Ok(());
         }
         for attempt in 1..=TRIES {
             self.own()?;
-            if pairs.iter().any(|pair| !self.owned.contains(&i32::from(pair.partition()))) {
+            if pairs.iter().any(|pair| !self.owned.contains(&pair.partition)) {
                 return Err(Error::Fenced);
             }
-            match self.say_done(pairs) {
+            match self.say_done(&pairs) {
                 Ok(()) => break,
                 Err(error) => {
                     let is_moving = is_moving(&error);
@@ -191,21 +191,21 @@ impl Part {
                 }
             }
         }
-        let keys: Vec<Vec<u8>> = pairs.iter().map(key).collect();
+        let keys: Vec<Vec<u8>> = pairs.into_iter().map(|pair| pair.key).collect();
         self.state.done(&keys)?;
         self.search.forget(&keys);
         Ok(())
     }
 
     /// One transaction: pairs as records, and how far the group has looked at facts.
-    fn say_done(&mut self, pairs: &[Pair]) -> Result<(), KafkaError> {
+    fn say_done(&mut self, pairs: &[Done]) -> Result<(), KafkaError> {
         let metadata = self.member.metadata().map_err(|_| moving())?;
         let offsets = self.offsets(pairs)?;
         let topic = self.shared.pairs();
         let producer = self.producer()?;
         producer.begin_transaction()?;
         for pair in pairs {
-            send(producer, &topic, i32::from(pair.partition()), &key(pair))?;
+            send(producer, &topic, pair)?;
         }
         producer.send_offsets_to_transaction(&offsets, &metadata, OUTAGE_MAX)?;
         // The client's own flush, which the commit begins with, looks no more often than each 100 ms.
@@ -216,10 +216,9 @@ impl Part {
         producer.commit_transaction(OUTAGE_MAX)
     }
 
-    fn offsets(&self, pairs: &[Pair]) -> Result<TopicPartitionList, KafkaError> {
+    fn offsets(&self, pairs: &[Done]) -> Result<TopicPartitionList, KafkaError> {
         let positions = self.state.positions(Topic::Halves).unwrap_or_default();
-        let partitions: BTreeSet<i32> =
-            pairs.iter().map(|pair| i32::from(pair.partition())).collect();
+        let partitions: BTreeSet<i32> = pairs.iter().map(|pair| pair.partition).collect();
         let mut list = TopicPartitionList::new();
         for partition in partitions {
             let next = Offset::Offset(positions.get(&partition).copied().unwrap_or_default());
@@ -251,20 +250,24 @@ impl Part {
     }
 }
 
-fn key(pair: &Pair) -> Vec<u8> {
-    let fact = &pair.metadata;
-    pair_key(pair.campaign.as_str(), fact.fingerprint, fact.uid.as_str())
+/// A pair that is done, as its record has it.
+struct Done {
+    partition: i32,
+    key: Vec<u8>,
 }
 
-fn send(
-    producer: &BaseProducer,
-    topic: &str,
-    partition: i32,
-    key: &[u8],
-) -> Result<(), KafkaError> {
+impl Done {
+    fn of(pair: &Pair) -> Self {
+        let fact = &pair.metadata;
+        let key = pair_key(pair.campaign.as_str(), fact.fingerprint, fact.uid.as_str());
+        Self { partition: i32::from(pair.partition()), key }
+    }
+}
+
+fn send(producer: &BaseProducer, topic: &str, pair: &Done) -> Result<(), KafkaError> {
     let until = Instant::now() + OUTAGE_MAX;
     loop {
-        let record = BaseRecord::to(topic).partition(partition).key(key).payload(DONE);
+        let record = BaseRecord::to(topic).partition(pair.partition).key(&pair.key).payload(DONE);
         match producer.send(record) {
             Ok(()) => return Ok(()),
             Err((KafkaError::MessageProduction(Code::QueueFull), _)) if Instant::now() < until => {

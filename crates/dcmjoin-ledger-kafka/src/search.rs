@@ -92,7 +92,8 @@ impl Search {
                     return Ok(ControlFlow::Break(()));
                 }
                 found.extend(self.give(&group, done)?);
-                at = group.last_key().to_vec();
+                at.clear();
+                at.extend_from_slice(group.last_key());
                 Ok(ControlFlow::Continue(()))
             })?;
             self.at.insert(partition, if is_whole { end } else { at });

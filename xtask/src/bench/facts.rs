@@ -21,7 +21,7 @@ const LOGS: &[(&str, &str, &str)] = &[
     ("clickhouse", "dcmjoin-ledger-clickhouse", "clickhouse_rate"),
 ];
 /// Of each log in each repeat.
-const PAIRS: u64 = 100_000;
+const PAIRS: u64 = 200_000;
 /// Pairs that an assemble worker asks for at once; otherwise as many as an append has facts.
 const ASKED_AT_ONCE: u64 = 2_048;
 /// Fewer, since each answer is a round trip.

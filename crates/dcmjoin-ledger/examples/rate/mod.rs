@@ -13,7 +13,9 @@ use dcmjoin_model::{Half, SopInstanceUid};
 /// Members of an archive.
 const ARCHIVE: u64 = 20_000;
 /// Facts of one append, as a worker makes them.
-const BATCH: u64 = 10_000;
+const APPENDED: u64 = 20_000;
+/// Pairs that are asked for at once.
+const ASKED: u64 = 10_000;
 /// Archives that a worker has at once.
 const AT_ONCE: u64 = 2;
 /// So long is waited for pairs that do not come.
@@ -63,10 +65,9 @@ pub(crate) fn fact(number: u64, half: Half) -> Fact {
 /// Does the phase that is asked for; returns the line to print.
 pub(crate) async fn measure(log: &dyn FactLog, asked: &Asked) -> Result<String, Error> {
     let pairs = asked.number(0, 1_000_000);
-    let batch = asked.number(1, BATCH);
     match asked.phase.as_str() {
-        "in" => append(log, pairs, batch).await,
-        _ => take(log, pairs, batch as usize).await,
+        "in" => append(log, pairs, asked.number(1, APPENDED)).await,
+        _ => take(log, pairs, asked.number(1, ASKED) as usize).await,
     }
 }
 

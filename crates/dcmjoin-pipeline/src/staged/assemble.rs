@@ -29,7 +29,7 @@ use crate::local::{Apart, Assembled, HalfPlace, joined, spawn};
 use crate::raw::PairRow;
 
 /// Facts of one append.
-const APPEND_FACTS: usize = 10_000;
+const APPEND_FACTS: usize = 20_000;
 /// Pairs that are asked for at once.
 const PAIRS: usize = 2_048;
 /// Pairs that go to a folder in one task.
