@@ -33,8 +33,8 @@ pub struct Object {
     pub(crate) version_id: Option<String>,
     /// The file, where nothing but its size is to be checked.
     pub(crate) file: Option<Arc<PathBuf>>,
-    /// A copy of the bytes, which are read from it alone.
-    pub(crate) copy: Option<Arc<File>>,
+    /// A file with a copy of the bytes, and where they begin in it: they are read from there alone.
+    pub(crate) copy: Option<(Arc<File>, u64)>,
 }
 
 impl Object {
@@ -63,11 +63,11 @@ impl Object {
         self.copy.is_none() && self.client.is_remote()
     }
 
-    /// Returns the same version of the same object, read from a copy of all its bytes from now on: no
-    /// request is made for them again.
+    /// Returns the same version of the same object, read from a copy of all its bytes from now on, which
+    /// begins at a byte of a file: no request is made for them again.
     #[must_use]
-    pub fn with_copy(self, copy: File) -> Self {
-        Self { copy: Some(Arc::new(copy)), ..self }
+    pub fn with_copy(self, file: Arc<File>, start: u64) -> Self {
+        Self { copy: Some((file, start)), ..self }
     }
 
     /// Reads a range; its end is cut to the object's.
@@ -80,8 +80,8 @@ impl Object {
         if range.is_empty() {
             return Ok(Bytes::new());
         }
-        if let Some(copy) = &self.copy {
-            return self.read_copy(Arc::clone(copy), range).await;
+        if let Some((file, start)) = &self.copy {
+            return self.read_copy(Arc::clone(file), *start, range).await;
         }
         let bytes = range.end - range.start;
         let mut attempts = self.client.attempts();
@@ -182,9 +182,15 @@ impl Object {
         self.checked(range, bytes, got, size)
     }
 
-    async fn read_copy(&self, copy: Arc<File>, range: Range<u64>) -> Result<Bytes, Error> {
-        let (buffers, wanted) = (Arc::clone(&self.client.buffers), range.clone());
-        let read = blocking(move || buffers.read(&copy, wanted)).await;
+    async fn read_copy(
+        &self,
+        file: Arc<File>,
+        start: u64,
+        range: Range<u64>,
+    ) -> Result<Bytes, Error> {
+        let buffers = Arc::clone(&self.client.buffers);
+        let wanted = start + range.start..start + range.end;
+        let read = blocking(move || buffers.read(&file, wanted)).await;
         let bytes = read.map_err(|error| Error::from_io(Operation::Read, &self.url, error))?;
         let got = range.start..range.start + bytes.len() as u64;
         self.checked(range, bytes, got, self.size)

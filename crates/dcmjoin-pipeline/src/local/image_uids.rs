@@ -1,12 +1,13 @@
 //! The UIDs of the images' side, read before the headers where that side is the smaller one.
 //!
 //! Nothing is paired or published here. An archive that the catalogue knows is not read; one on a store
-//! is copied to the spill folder and read from there ever after, so that it is fetched once.
+//! is copied to a file of the spill folder and read from there ever after, so that it is fetched once.
 
 use std::fs::File;
-use std::io::Write;
+use std::os::unix::fs::FileExt as _;
+use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 use dcmjoin_index::{Fact, FactRuns, Fingerprint, HeaderPlace, Outcome, PairingIndex};
 use dcmjoin_model::{Half, Reason, SopInstanceUid};
@@ -26,8 +27,15 @@ pub(super) struct ImageUids(PairingIndex);
 struct Gathering {
     run: Arc<Run>,
     facts: FactRuns,
+    copies: Copies,
     /// Whether an archive did not give all of its UIDs.
     is_incomplete: AtomicBool,
+}
+
+/// Copies of archives, one after the other in one file without a name.
+struct Copies {
+    file: Arc<File>,
+    end: AtomicU64,
 }
 
 impl ImageUids {
@@ -37,9 +45,12 @@ impl ImageUids {
         if !run.reads_images_first() {
             return Ok(None);
         }
-        let is_incomplete = AtomicBool::new(false);
-        let gathering =
-            Arc::new(Gathering { run: Arc::clone(run), facts: run.facts(), is_incomplete });
+        let gathering = Arc::new(Gathering {
+            run: Arc::clone(run),
+            facts: run.facts(),
+            copies: Copies::create(run.spill.path())?,
+            is_incomplete: AtomicBool::new(false),
+        });
         run.each_archive(Phase::Uids, run.order(Half::Image), |number, archive| {
             let gathering = Arc::clone(&gathering);
             async move {
@@ -69,6 +80,14 @@ impl Run {
             && self.config.only.is_none()
             && self.raw.is_none()
             && self.config.first.is_images(bytes(Half::Metadata), bytes(Half::Image))
+    }
+}
+
+impl Copies {
+    fn create(spill: &Path) -> Result<Self, RunError> {
+        let file = tempfile::tempfile_in(spill);
+        let file = Arc::new(file.map_err(RunError::io("create", "copies of archives"))?);
+        Ok(Self { file, end: AtomicU64::new(0) })
     }
 }
 
@@ -108,16 +127,18 @@ impl Gathering {
 
     /// Copies an archive to the spill folder; `None` where its store does not give all of it.
     async fn copied(&self, archive: Object) -> Result<Option<Object>, RunError> {
-        let failed = |action| RunError::io(action, "a copy of an archive");
-        let mut copy = tempfile::tempfile_in(self.run.spill.path()).map_err(failed("create"))?;
+        let start = self.copies.end.fetch_add(archive.size(), Relaxed);
+        let mut at = start;
         let mut ranges = std::pin::pin!(self.run.reading.ranges(&archive));
         while let Some(bytes) = ranges.next().await {
             self.run.check_stop()?;
             let Ok(bytes) = bytes else { return Ok(None) };
-            let written = tokio::task::block_in_place(|| File::write_all(&mut copy, &bytes));
-            written.map_err(failed("write"))?;
+            let file = &self.copies.file;
+            let written = tokio::task::block_in_place(|| file.write_all_at(&bytes, at));
+            written.map_err(RunError::io("write", "a copy of an archive"))?;
+            at += bytes.len() as u64;
         }
-        Ok(Some(archive.with_copy(copy)))
+        Ok(Some(archive.with_copy(Arc::clone(&self.copies.file), start)))
     }
 
     /// Reads the UIDs of an archive.
