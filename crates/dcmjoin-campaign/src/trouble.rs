@@ -32,6 +32,7 @@ impl Trouble {
             | RunError::Invalid { .. }
             | RunError::NoArchives { .. }
             | RunError::Unknown
+            | RunError::ImagesChanged
             | RunError::Stopped
             | RunError::Books(_)
             | RunError::Internal(_) => None,

@@ -44,6 +44,11 @@ pub enum RunError {
         /// The sources of the side.
         place: String,
     },
+    /// An image archive on a local disk was written over between two readings of it.
+    #[error(
+        "an image archive changed: expected the images whose UIDs were read before, got another one"
+    )]
+    ImagesChanged,
     /// The catalogue has no half of what is asked for.
     #[error("the catalogue knows no half of what is asked for")]
     Unknown,
@@ -105,6 +110,7 @@ impl RunError {
             Self::NoArchives { .. } => {
                 Some("name a folder or prefix that holds archives, or one archive")
             }
+            Self::ImagesChanged => Some("run again once nobody writes to the archives any more"),
             Self::Unknown => Some(
                 "name the sources by --metadata and --images to look into archives that no run has read",
             ),

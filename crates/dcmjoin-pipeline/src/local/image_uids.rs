@@ -9,18 +9,24 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
-use dcmjoin_index::{Fact, FactRuns, Fingerprint, HeaderPlace, Outcome, PairingIndex};
+use dcmjoin_index::{
+    Fact, FactRuns, Fingerprint, HeaderPlace, Outcome, PairingIndex, PairingIndexBuilder,
+};
 use dcmjoin_model::{Half, Reason, SopInstanceUid};
 use dcmjoin_objects::Object;
 use futures::StreamExt;
 
-use super::{Part, Run};
+use super::{INDEX_SHARE, Part, Run, memory_bytes};
 use crate::error::RunError;
 use crate::progress::Phase;
 use crate::scan::{Found, Scan};
 use crate::source::Reading;
 
+/// Their index in memory, as a share of the budget: half of that of headers, since both are there.
+const UIDS_SHARE: u64 = 2 * INDEX_SHARE;
+
 /// The UIDs that images may ask a header of.
+#[derive(Debug)]
 pub(super) struct ImageUids(PairingIndex);
 
 /// UIDs on their way.
@@ -39,11 +45,11 @@ struct Copies {
 }
 
 impl ImageUids {
-    /// Reads the UIDs of the image archives; `None` where the metadata side comes first, or where an
-    /// archive does not give all of them: any header may be asked for then.
-    pub(super) async fn gather(run: &Arc<Run>) -> Result<Option<Self>, RunError> {
+    /// Reads the UIDs of the image archives, unless the metadata side comes first. Where an archive does
+    /// not give all of them, none are kept: any header may be asked for then.
+    pub(super) async fn gather(run: &Arc<Run>) -> Result<(), RunError> {
         if !run.reads_images_first() {
-            return Ok(None);
+            return Ok(());
         }
         let gathering = Arc::new(Gathering {
             run: Arc::clone(run),
@@ -61,17 +67,28 @@ impl ImageUids {
         .await?;
         let gathering = Arc::into_inner(gathering)
             .ok_or_else(|| RunError::Internal("an archive is still being read".to_owned()))?;
-        tokio::task::block_in_place(|| gathering.into_uids())
-    }
-
-    /// Returns whether an image has this UID. A fingerprint that another UID shares counts too: then a
-    /// header is stored in vain.
-    pub(super) fn has(&self, uid: &SopInstanceUid) -> Result<bool, RunError> {
-        Ok(self.0.probe(Fingerprint::of(uid))?.next().is_some())
+        if let Some(uids) = tokio::task::block_in_place(|| gathering.into_uids())? {
+            let set = run.image_uids.set(uids);
+            set.map_err(|_| RunError::Internal("UIDs were read twice".to_owned()))?;
+        }
+        Ok(())
     }
 }
 
 impl Run {
+    /// Returns whether an image may have this UID. A fingerprint that another UID shares counts too: then
+    /// a header is stored in vain.
+    pub(super) fn has_image(&self, uid: &SopInstanceUid) -> Result<bool, RunError> {
+        let Some(ImageUids(index)) = self.image_uids.get() else { return Ok(true) };
+        Ok(index.probe(Fingerprint::of(uid))?.next().is_some())
+    }
+
+    /// Checks that an image without header has none because there is none: that nobody wrote another
+    /// archive in the place of a local one since its UIDs were read.
+    pub(super) fn check_unpaired(&self, uid: &SopInstanceUid) -> Result<(), RunError> {
+        if self.has_image(uid)? { Ok(()) } else { Err(RunError::ImagesChanged) }
+    }
+
     /// Returns whether the images' side is read before the headers. A run of some instances knows
     /// already what is asked for, and one with raw objects has other images than those of its archives.
     pub(super) fn reads_images_first(&self) -> bool {
@@ -179,7 +196,9 @@ impl Gathering {
             tracing::warn!("an image archive cannot be read to its end; all headers are stored");
             return Ok(None);
         }
-        let mut builder = self.run.index_for(self.facts.len())?;
+        let bytes_max = memory_bytes(&self.run.config) / UIDS_SHARE;
+        let spill = self.run.spill.path();
+        let mut builder = PairingIndexBuilder::new(spill, bytes_max, self.facts.len())?;
         let (mut groups, mut group) = (self.facts.into_groups()?, Vec::new());
         while groups.next_group(&mut group)? {
             if let Some(first) = group.first() {

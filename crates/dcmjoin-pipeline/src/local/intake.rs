@@ -42,8 +42,6 @@ pub(super) struct Intake {
     run: Arc<Run>,
     store: HeaderStore,
     facts: FactRuns,
-    /// The images' side, where it is known before.
-    images: Option<ImageUids>,
 }
 
 /// A header that was stored.
@@ -55,7 +53,8 @@ struct Stored {
 
 /// Reads all metadata archives; returns their headers, ready to be paired.
 pub(super) async fn read(run: &Arc<Run>) -> Result<(Arc<Headers>, Sealed), RunError> {
-    let intake = Intake::begin(run, ImageUids::gather(run).await?)?;
+    ImageUids::gather(run).await?;
+    let intake = Intake::begin(run)?;
     run.each_archive(Phase::Metadata, run.order(Half::Metadata), |number, archive| {
         let intake = Arc::clone(&intake);
         async move { intake.archive(number, &archive).await }
@@ -65,9 +64,9 @@ pub(super) async fn read(run: &Arc<Run>) -> Result<(Arc<Headers>, Sealed), RunEr
 }
 
 impl Intake {
-    pub(super) fn begin(run: &Arc<Run>, images: Option<ImageUids>) -> Result<Arc<Self>, RunError> {
+    pub(super) fn begin(run: &Arc<Run>) -> Result<Arc<Self>, RunError> {
         let store = HeaderStore::create(run.spill.path())?;
-        Ok(Arc::new(Self { run: Arc::clone(run), store, facts: run.facts(), images }))
+        Ok(Arc::new(Self { run: Arc::clone(run), store, facts: run.facts() }))
     }
 
     /// Merges the facts and seals the index; nobody may be reading an archive any more.
@@ -241,7 +240,7 @@ impl Intake {
             Ok(header) => header,
             Err(rejection) => return Ok(Err(rejection)),
         };
-        let is_whole = self.is_asked_for(uid)? || is_header_only(&header);
+        let is_whole = self.run.has_image(uid)? || is_header_only(&header);
         let record = Record::Header(Box::new(header), origin);
         let (place, frame) = if is_whole {
             record.append(&self.store)?
@@ -260,7 +259,7 @@ impl Intake {
         frame: &Frame,
         learnt: &Learnt,
     ) -> Result<HeaderPlace, RunError> {
-        let is_whole = self.is_asked_for(&head.uid)?
+        let is_whole = self.run.has_image(&head.uid)?
             || match Record::of_frame(&self.store, frame, learnt)? {
                 Record::Header(header, _) => is_header_only(&header),
                 Record::Bare(_) => false,
@@ -269,11 +268,6 @@ impl Intake {
             true => Ok(self.store.append_frame(frame, learnt)?),
             false => Ok(Record::Bare(head).append(&self.store)?.0),
         }
-    }
-
-    /// Returns whether an image may ask for a header.
-    fn is_asked_for(&self, uid: &SopInstanceUid) -> Result<bool, RunError> {
-        self.images.as_ref().map_or(Ok(true), |images| images.has(uid))
     }
 
     fn take(&self, fact: &Fact) -> Result<(), RunError> {
@@ -285,10 +279,8 @@ impl Intake {
     /// Merges the facts: of each UID one header goes to the index, the one with the smallest
     /// digest. That rule knows neither the order of archives nor their names.
     fn merge(self) -> Result<(Arc<Headers>, Sealed), RunError> {
-        let Self { run, store, facts, images } = self;
-        let may_be_bare = images.is_some();
-        // Its memory is the index's.
-        drop(images);
+        let Self { run, store, facts } = self;
+        let may_be_bare = run.image_uids.get().is_some();
         let mut builder = run.index_for(facts.len())?;
         let mut groups = facts.into_groups()?;
         let (mut sealed, mut group, mut all) = (Sealed::default(), Vec::new(), 0_u128);

@@ -31,7 +31,7 @@ mod stream;
 mod worker;
 
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Instant, SystemTime};
 
 use dcmjoin_index::{FactRuns, PairingIndexBuilder};
@@ -49,6 +49,7 @@ pub(crate) use self::images::spawn;
 
 use self::archives::Archives;
 use self::commit::Syncs;
+use self::image_uids::ImageUids;
 use self::raw::{PairRows, RawCopies};
 use crate::budget::{Budget, Members, UNIT_BYTES};
 use crate::catalog::{Catalog, Finished, Known};
@@ -126,6 +127,8 @@ struct Run {
     /// What earlier runs learnt; none where the output is in memory.
     catalog: Option<Catalog>,
     syncs: Syncs,
+    /// The UIDs of the images' side, where they were read before the headers.
+    image_uids: OnceLock<ImageUids>,
     /// Raw objects of the campaign, where it keeps them.
     raw: Option<RawCopies>,
     rows: RunRows,
@@ -279,6 +282,7 @@ impl Run {
             members: Members::new(memory.members_bytes, spill.path()),
             archives_at_once: memory.archives_at_once,
             upload_bytes: memory.upload_bytes,
+            image_uids: OnceLock::new(),
             raw: RawCopies::of(stores, &config)?,
             config,
             progress,

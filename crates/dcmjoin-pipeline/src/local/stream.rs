@@ -173,6 +173,7 @@ impl Stream {
         mut row: Row,
         draft: Option<&Draft>,
     ) -> Result<(), RunError> {
+        self.run.check_unpaired(&image.uid)?;
         row.kind = Some(payload::look(&image.bytes, &self.run.config.limits.payload).kind);
         if self.run.keeps_books() {
             fact.place = Record::image(image.uid).append(&self.headers.store)?.0.0;

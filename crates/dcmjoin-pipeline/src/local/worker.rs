@@ -74,7 +74,7 @@ impl HeaderWorker {
         progress: Arc<Progress>,
     ) -> Result<Self, RunError> {
         let run = Arc::new(Run::begin(stores, config, Part::Given, progress).await?);
-        let intake = Intake::begin(&run, None)?;
+        let intake = Intake::begin(&run)?;
         Ok(Self { run, stores: Arc::clone(stores), intake, taken: Mutex::default() })
     }
 

@@ -195,3 +195,32 @@ fn where_an_archive_does_not_give_its_uids_all_headers_are_stored() {
     assert!(text(&done).contains("all headers are stored"), "{}", text(&done));
     assert!(instances(target.objects("").unwrap()) == expected, "other instances");
 }
+
+/// The catalogue tells the UIDs of an archive that is read again for another output.
+#[test]
+fn an_archive_that_is_another_one_by_now_ends_the_run() {
+    let place = Place::new();
+    place.write("metadata/a.tar", &[header("2.25.1", "P"), header("2.25.2", "P")]);
+    place.write("images/a.tar", &[image("2.25.1", 1)]);
+    place.run(&[]).check("instances", &[("pairs", 1), ("published", 1)]);
+    // In its place, with as many bytes and the same time: nothing else tells of it.
+    let archive = place.path("images/a.tar");
+    let then = fs::metadata(&archive).unwrap().modified().unwrap();
+    place.write("images/a.tar", &[image("2.25.2", 1)]);
+    fs::File::options().write(true).open(&archive).unwrap().set_modified(then).unwrap();
+
+    let [metadata, images, catalog] = ["metadata", "images", "out"].map(|name| place.text(name));
+    let other = place.text("other");
+    let done = |first| {
+        let sources = ["run", "--metadata", &metadata, "--images", &images, "--output", &other];
+        dcmjoin(&[&sources[..], &["--catalog", &catalog, "--first", first]].concat())
+    };
+    let refused = done("images");
+    assert_eq!(refused.status.code(), Some(1), "{}", text(&refused));
+    assert!(text(&refused).contains("expected the images whose UIDs"), "{}", text(&refused));
+    assert!(
+        !crate::archive::files(&place.path("other"), "").keys().any(|key| key.ends_with(".dcm"))
+    );
+    assert!(done("metadata").status.success());
+    assert!(place.path("other/2.25.2.dcm").exists());
+}
