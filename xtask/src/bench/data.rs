@@ -48,7 +48,7 @@ impl<'a> Bench<'a> {
     pub(crate) fn build(&self) -> Result<()> {
         let context = self.context;
         let build = ["build", "--profile", PROFILE, "--package"];
-        check(&mut context.cargo(&[&build[..], &["dcmjoin"]].concat()))?;
+        check(&mut context.cargo(&[&build[..], &["dcmjoin", "--features", "kafka"]].concat()))?;
         let example = ["dcmjoin-index", "--example", "pairing_bench"];
         check(&mut context.cargo(&[&build[..], &example].concat()))?;
         let manifest = context.root.join("benches/peers/Cargo.toml");

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::data::{Bench, PROFILE};
 use super::limits::{ClickHouseLimit, KafkaLimit, Limit, PostgresLimit, SqliteLimit};
+use super::local::{STAGED_INSTANCES, join, work};
 use super::measure;
 use super::record::Book;
 use crate::steps::{Context, check};
@@ -73,6 +74,34 @@ fn subjects(bench: &Bench<'_>, folder: &Path) -> Result<Vec<Subject>> {
         subject(2, Box::new(KafkaLimit::start()?)),
         subject(3, Box::new(ClickHouseLimit::start(folder)?)),
     ])
+}
+
+/// One run, and the same job by a worker with raw objects on each log.
+pub(crate) fn raw(bench: &Bench<'_>, book: &mut Book) -> Result<()> {
+    bench.context.tools()?;
+    let data = bench.synth(STAGED_INSTANCES, &[])?;
+    // A virtual machine gets its memory as it touches it first, and waits for each page.
+    work(bench, &data, &["0,1"], &["--raw"], &[])?;
+    let folder = tempfile::tempdir_in(bench.work()).context("make a folder")?;
+    let mut postgres = PostgresLimit::start(folder.path())?;
+    let mut kafka = KafkaLimit::start()?;
+    let mut clickhouse = ClickHouseLimit::start(folder.path())?;
+    for repeat in bench.repeats() {
+        let row = join(bench, &data, &bench.fresh()?, None, &[])?;
+        book.add("raw", "run", repeat, row);
+        let row = work(bench, &data, &["0,1"], &["--raw"], &[])?;
+        book.add("raw", LOGS[0].0, repeat, row);
+        let servers: [(&str, &mut dyn Limit); 3] =
+            [("postgres", &mut postgres), ("kafka", &mut kafka), ("clickhouse", &mut clickhouse)];
+        for (name, server) in servers {
+            server.fresh()?;
+            let facts = ["--facts", &server.url()];
+            let row = work(bench, &data, &["0,1"], &["--raw"], &facts)?;
+            book.add("raw", name, repeat, row);
+        }
+        book.save().context("keep what is measured")?;
+    }
+    bench.clear_outputs()
 }
 
 /// Each log beside its server's limit, one after the other within each repeat.

@@ -24,6 +24,10 @@ pub(crate) trait Limit {
     fn fresh(&mut self) -> Result<()>;
     /// Where the log is, as its example is told.
     fn place(&self) -> String;
+    /// The same as the program is told.
+    fn url(&self) -> String {
+        self.place()
+    }
     /// Takes in as many rows as are in the log, or the same ones.
     fn goes_in(&self, facts: u64) -> Result<Value>;
     /// Gives out what went in just now.
@@ -207,6 +211,10 @@ impl Limit for KafkaLimit {
 
     fn place(&self) -> String {
         format!("{}/facts-{}", self.server.bootstrap(), self.count)
+    }
+
+    fn url(&self) -> String {
+        format!("kafka://{}", self.place())
     }
 
     fn goes_in(&self, facts: u64) -> Result<Value> {

@@ -17,7 +17,7 @@ use crate::steps::check;
 /// Large enough that starting and ending count little, small enough for memory.
 const INSTANCES: u64 = 30_000;
 /// Of workers, whose stages begin and end with some waiting for the others: they do this for weeks.
-const STAGED_INSTANCES: u64 = 60_000;
+pub(crate) const STAGED_INSTANCES: u64 = 60_000;
 /// The reference does some hundred a second.
 const REFERENCE_INSTANCES: &str = "1000";
 /// Small, ten times and a hundred times as much.
@@ -143,25 +143,23 @@ pub(crate) fn first(bench: &Bench<'_>, book: &mut Book) -> Result<()> {
 }
 
 /// One run, and the same job by workers that share a task store: one worker on all processors, one
-/// on one, and two on one each; and one on all with raw objects.
+/// on one, and two on one each.
 pub(crate) fn staged(bench: &Bench<'_>, book: &mut Book) -> Result<()> {
     let data = bench.synth(STAGED_INSTANCES, &[])?;
     // A virtual machine gets its memory as it touches it first, and waits for each page.
-    work(bench, &data, &["0,1"], &["--raw"])?;
+    work(bench, &data, &["0,1"], &[], &[])?;
     for repeat in bench.repeats() {
         let row = join(bench, &data, &bench.fresh()?, None, &[])?;
         book.add("staged", "run", repeat, row);
         for (variant, processors) in
             [("worker", &["0,1"][..]), ("worker-alone", &["0"]), ("two-workers", &["0", "1"])]
         {
-            let row = work(bench, &data, processors, &[])?;
+            let row = work(bench, &data, processors, &[], &[])?;
             book.add("staged", variant, repeat, row);
         }
         let row = join(bench, &data, &bench.fresh()?, Some("0"), &[])?;
         book.add("staged", "run-alone", repeat, row);
         book.add("staged", "two-runs", repeat, two_runs(bench, &data)?);
-        let row = work(bench, &data, &["0,1"], &["--raw"])?;
-        book.add("staged", "raw", repeat, row);
     }
     bench.clear_outputs()
 }
@@ -195,7 +193,13 @@ fn on_processors(program: &Command, processors: &str) -> Command {
 }
 
 /// Does the job by one worker for each word of processors, from their start to the end of the last.
-fn work(bench: &Bench<'_>, data: &Path, processors: &[&str], adding: &[&str]) -> Result<Value> {
+pub(crate) fn work(
+    bench: &Bench<'_>,
+    data: &Path,
+    processors: &[&str],
+    adding: &[&str],
+    working: &[&str],
+) -> Result<Value> {
     let out = bench.fresh()?;
     let tasks = out.join("tasks.db");
     let mut add = bench.dcmjoin();
@@ -209,7 +213,7 @@ fn work(bench: &Bench<'_>, data: &Path, processors: &[&str], adding: &[&str]) ->
     for processors in processors {
         let mut command = on_processors(&program, processors);
         command.args(["work", "all", "--tasks"]).arg(&tasks).arg("--spill").arg(bench.work());
-        command.arg("--report").arg(&report).stdout(Stdio::null());
+        command.arg("--report").arg(&report).args(working).stdout(Stdio::null());
         workers.push(command.spawn().context("start a worker")?);
     }
     for mut worker in workers {
@@ -224,7 +228,7 @@ fn work(bench: &Bench<'_>, data: &Path, processors: &[&str], adding: &[&str]) ->
     Ok(json!({"seconds": seconds, "instances": instances}))
 }
 
-fn join(
+pub(crate) fn join(
     bench: &Bench<'_>,
     data: &Path,
     out: &Path,

@@ -45,6 +45,7 @@ const ENTRIES: &[Entry] = &[
     Entry { name: "tmpfs", about: "the same on tmpfs", run: local::tmpfs },
     Entry { name: "scaling", about: "one thread and two", run: local::scaling },
     Entry { name: "staged", about: "workers against one run", run: local::staged },
+    Entry { name: "raw", about: "raw objects on each log, against one run", run: facts::raw },
     Entry { name: "memory", about: "a whole run's peak memory", run: local::memory },
     Entry { name: "first", about: "a few images among all headers", run: local::first },
     Entry { name: "s3", about: "S3 to S3, against rclone", run: store::s3 },

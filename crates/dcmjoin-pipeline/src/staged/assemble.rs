@@ -180,7 +180,7 @@ struct Of {
 impl Assembler<'_> {
     async fn assemble(mut self) -> Result<Late, WorkError> {
         let mut of: Option<Of> = None;
-        let mut had = Instant::now();
+        let (mut had, mut is_idle) = (Instant::now(), false);
         while !self.stop.is_asked() {
             let looked = match std::mem::take(&mut self.ahead) {
                 ahead if !ahead.is_empty() => Looked::Pairs(ahead),
@@ -192,6 +192,9 @@ impl Assembler<'_> {
             let pairs = match looked {
                 Looked::Pairs(pairs) if !pairs.is_empty() => pairs,
                 Looked::Pairs(_) => {
+                    if !std::mem::replace(&mut is_idle, true) {
+                        self.means.caught_up.notify_one();
+                    }
                     self.stop.sleep((had.elapsed() / IDLE_SHARE).clamp(WAIT_FIRST, WAIT)).await;
                     continue;
                 }
@@ -219,7 +222,7 @@ impl Assembler<'_> {
                 }
                 of = Some(held);
             }
-            had = Instant::now();
+            (had, is_idle) = (Instant::now(), false);
         }
         self.settle().await?;
         self.reader.leave().await?;

@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 use dcmjoin_ledger::tasks::{Claim, Stage};
 use dcmjoin_ledger::{CampaignName, FactLog, TaskStore};
 use dcmjoin_objects::Stores;
+use tokio::sync::Notify;
+use tokio::time::timeout;
 
 use super::assemble::{append_open, is_late};
 use super::settings::CampaignSettings;
@@ -39,6 +41,8 @@ pub(super) struct Means {
     pub(super) drain: Drain,
     /// Whether this worker both scans and assembles.
     pub(super) parts_memory: bool,
+    /// Told when this worker's assembling has nothing left to do.
+    pub(super) caught_up: Notify,
 }
 
 /// What is held.
@@ -235,7 +239,7 @@ impl Means {
     }
 
     /// Waits until nobody has a pair in hand. To ask may cost the log more than an answer is worth, so it
-    /// is asked less often the longer it takes to answer.
+    /// is asked less often the longer it takes to answer; and once this worker has assembled what it could.
     async fn wait_for_pairs(&self, campaign: &CampaignName) -> Result<(), WorkError> {
         let Some(facts) = &self.facts else { return Ok(()) };
         loop {
@@ -249,7 +253,9 @@ impl Means {
                 if self.drain.is_asked() || self.progress.is_stopped() {
                     return Err(RunError::Stopped.into());
                 }
-                tokio::time::sleep(PAIRS_EVERY).await;
+                if timeout(PAIRS_EVERY, self.caught_up.notified()).await.is_ok() {
+                    break;
+                }
             }
         }
     }

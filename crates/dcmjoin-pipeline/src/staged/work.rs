@@ -17,6 +17,7 @@ use dcmjoin_ledger::tasks::{Claim, Failure, Stage, Wanted};
 use dcmjoin_ledger::{CampaignName, FactLog, TaskStore};
 use dcmjoin_objects::Stores;
 use thiserror::Error;
+use tokio::sync::Notify;
 use tokio::task::{AbortHandle, JoinSet};
 
 use super::assemble::{Late, Stop, assemble};
@@ -135,9 +136,18 @@ pub async fn work(
     let machine = config.machine.clone();
     let stores = Arc::clone(stores);
     let parts_memory = config.assembles && !config.stages.is_empty();
+    let caught_up = Notify::new();
     let lease = config.lease;
-    let means =
-        Means { stores, tasks, facts, machine, progress, drain: drain.clone(), parts_memory };
+    let means = Means {
+        stores,
+        tasks,
+        facts,
+        machine,
+        progress,
+        drain: drain.clone(),
+        parts_memory,
+        caught_up,
+    };
     let means = Arc::new(means);
     let stop = Stop::default();
     let mut worker = Worker::new(Arc::clone(&means), config, drain);
