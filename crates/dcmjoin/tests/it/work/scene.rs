@@ -280,6 +280,8 @@ pub(crate) fn two_of_three_assembling_are_killed(scene: &Scene) {
     let pairs = whole["images"]["paired"].as_u64().unwrap() as usize;
     assert!(early < pairs);
     until(|| scene.instances("out").len() == pairs);
+    // The killed ones may have published all of them, and said so of none.
+    until(|| scene.late()["pairs"] == 0);
     terminate(&workers[2]);
     assert_eq!(workers[2].wait().unwrap().code(), Some(130));
     let closed = told(&scene.with_tasks(&["work", "all"]).output().unwrap());
