@@ -48,6 +48,7 @@ impl<'a> Bench<'a> {
     pub(crate) fn build(&self) -> Result<()> {
         let context = self.context;
         let build = ["build", "--profile", PROFILE, "--package"];
+        // With every fact log.
         check(&mut context.cargo(&[&build[..], &["dcmjoin", "--features", "kafka"]].concat()))?;
         let example = ["dcmjoin-index", "--example", "pairing_bench"];
         check(&mut context.cargo(&[&build[..], &example].concat()))?;

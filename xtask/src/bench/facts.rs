@@ -1,5 +1,5 @@
 //! Facts a second into each fact log and pairs out of it, beside what its server does by itself with the
-//! same rows; claims of tasks; and the memory of a worker, by how many facts there are.
+//! same rows; claims of tasks; the memory of a worker, by how many facts there are; and raw objects, which every log pairs.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -91,9 +91,8 @@ pub(crate) fn raw(bench: &Bench<'_>, book: &mut Book) -> Result<()> {
         book.add("raw", "run", repeat, row);
         let row = work(bench, &data, &["0,1"], &["--raw"], &[])?;
         book.add("raw", LOGS[0].0, repeat, row);
-        let servers: [(&str, &mut dyn Limit); 3] =
-            [("postgres", &mut postgres), ("kafka", &mut kafka), ("clickhouse", &mut clickhouse)];
-        for (name, server) in servers {
+        let servers: [&mut dyn Limit; 3] = [&mut postgres, &mut kafka, &mut clickhouse];
+        for ((name, ..), server) in LOGS[1..].iter().zip(servers) {
             server.fresh()?;
             let facts = ["--facts", &server.url()];
             let row = work(bench, &data, &["0,1"], &["--raw"], &facts)?;

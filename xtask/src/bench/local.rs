@@ -147,7 +147,7 @@ pub(crate) fn first(bench: &Bench<'_>, book: &mut Book) -> Result<()> {
 pub(crate) fn staged(bench: &Bench<'_>, book: &mut Book) -> Result<()> {
     let data = bench.synth(STAGED_INSTANCES, &[])?;
     // A virtual machine gets its memory as it touches it first, and waits for each page.
-    work(bench, &data, &["0,1"], &[], &[])?;
+    work(bench, &data, &["0,1"], &["--raw"], &[])?;
     for repeat in bench.repeats() {
         let row = join(bench, &data, &bench.fresh()?, None, &[])?;
         book.add("staged", "run", repeat, row);

@@ -136,7 +136,6 @@ pub async fn work(
     let machine = config.machine.clone();
     let stores = Arc::clone(stores);
     let parts_memory = config.assembles && !config.stages.is_empty();
-    let caught_up = Notify::new();
     let lease = config.lease;
     let means = Means {
         stores,
@@ -146,7 +145,7 @@ pub async fn work(
         progress,
         drain: drain.clone(),
         parts_memory,
-        caught_up,
+        caught_up: Notify::new(),
     };
     let means = Arc::new(means);
     let stop = Stop::default();
