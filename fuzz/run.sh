@@ -17,4 +17,4 @@ RUSTFLAGS="--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-
 mkdir -p "found/$target" "artifacts/$target"
 exec "${CARGO_TARGET_DIR:-target}/$host/release/$target" "found/$target" "corpus/$target" \
     -max_total_time="$seconds" -timeout=10 -rss_limit_mb=512 -max_len=16384 \
-    -artifact_prefix="artifacts/$target/" -print_final_stats=1
+    -artifact_prefix="artifacts/$target/" -print_final_stats=1 -verbosity=0

@@ -1,6 +1,6 @@
 //! Steps of the test command: each has a name and gives a tally; all are run, then summed up.
 
-use std::cell::OnceCell;
+use std::cell::{OnceCell, RefCell};
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
@@ -33,13 +33,14 @@ pub(crate) struct Context {
     /// Cargo's target directory.
     pub(crate) target: PathBuf,
     tools: OnceCell<Result<Tools, String>>,
+    failures: RefCell<Vec<String>>,
 }
 
 impl Context {
     pub(crate) fn new() -> Result<Self> {
         let root = paths::root()?;
         let target = paths::target(&root)?;
-        Ok(Self { root, target, tools: OnceCell::new() })
+        Ok(Self { root, target, tools: OnceCell::new(), failures: RefCell::default() })
     }
 
     /// Returns the tools, installing at the first call what is missing.
@@ -48,6 +49,12 @@ impl Context {
             .get_or_init(|| Tools::install(self).map_err(|error| format!("{error:#}")))
             .as_ref()
             .map_err(|error| anyhow!("the tests' tools are not there: {error}"))
+    }
+
+    /// Keeps what a failed check said, to be shown again below the summary: a log's end is what
+    /// people see first, and sometimes all that is kept of it.
+    pub(crate) fn keep_failure(&self, text: String) {
+        self.failures.borrow_mut().push(text);
     }
 
     /// Returns a cargo command at the root, with the same target directory.
@@ -98,7 +105,11 @@ pub(crate) fn run_all(context: &Context, steps: &[&Step]) -> Tally {
         println!("--- {}: {} in {:.1} s", step.name, verdict(tally), took.as_secs_f64());
         outcomes.push(Outcome { name: step.name, tally, error, took });
     }
-    summarise(&outcomes)
+    let total = summarise(&outcomes);
+    for failure in context.failures.borrow().iter() {
+        println!("\n{failure}");
+    }
+    total
 }
 
 fn verdict(tally: Tally) -> &'static str {

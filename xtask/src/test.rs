@@ -1,5 +1,6 @@
 //! `cargo xtask test`: the one test command, and the order of its steps.
 
+use std::collections::VecDeque;
 use std::io::{BufRead, BufReader};
 use std::process::{Command, ExitCode, Stdio};
 
@@ -12,6 +13,8 @@ use crate::{docs, proof, tidy};
 const FEATURES: &str = "--features=dcmjoin/kafka";
 /// How long each fuzz target runs as a part of the tests.
 const FUZZ_SECONDS: &str = "20";
+/// How much of what one binary says of its failures is shown again below the summary.
+const FAILURE_LINES: usize = 100;
 
 const STEPS: &[Step] = &[
     Step { name: "tools", about: "what the tests need is installed", run: tools },
@@ -111,10 +114,14 @@ fn cargo_test(context: &Context) -> Result<Tally> {
     println!("$ {}", steps::shown(&command));
     let mut child = command.spawn().context("start `cargo test`")?;
     let mut tally = Tally::default();
+    let mut failures = Failures::default();
     for line in BufReader::new(child.stdout.take().context("no output")?).lines() {
         let line = line.context("read the output of `cargo test`")?;
         println!("{line}");
         tally.add(counted(&line).unwrap_or_default());
+        if let Some(text) = failures.read(&line) {
+            context.keep_failure(text);
+        }
     }
     let status = child.wait().context("wait for `cargo test`")?;
     if !status.success() && tally.failed == 0 {
@@ -124,6 +131,31 @@ fn cargo_test(context: &Context) -> Result<Tally> {
         bail!("`cargo test` ran no test");
     }
     Ok(tally)
+}
+
+/// Takes out of the output of `cargo test` what each failed binary says of its failures: the lines
+/// from its first `failures:` to its result, the last [`FAILURE_LINES`] of them.
+#[derive(Debug, Default)]
+struct Failures {
+    lines: Option<VecDeque<String>>,
+}
+
+impl Failures {
+    /// Reads one line; returns a binary's failures after the last of them.
+    fn read(&mut self, line: &str) -> Option<String> {
+        if counted(line).is_some() {
+            return self.lines.take().map(|lines| Vec::from(lines).join("\n"));
+        }
+        if line == "failures:" {
+            self.lines.get_or_insert_default();
+        }
+        let lines = self.lines.as_mut()?;
+        if lines.len() == FAILURE_LINES {
+            lines.pop_front();
+        }
+        lines.push_back(line.to_owned());
+        None
+    }
 }
 
 /// Reads `test result: ok. 12 passed; 0 failed; ...`.
@@ -156,6 +188,24 @@ mod tests {
         let line = "test result: ok. 12 passed; 1 failed; 0 ignored; 0 measured; finished in 0.1s";
         assert_eq!(counted(line), Some(Tally { passed: 12, failed: 1 }));
         assert_eq!(counted("running 3 tests"), None);
+    }
+
+    #[test]
+    fn failures_are_taken_out_of_the_output() {
+        let mut failures = Failures::default();
+        let passed = "test result: ok. 2 passed; 0 failed; 0 ignored";
+        let failed = "test result: FAILED. 2 passed; 1 failed; 0 ignored";
+        let mut told = Vec::new();
+        for line in ["test a ... ok", passed, "failures:", "", "b said no", failed, "c", passed] {
+            told.extend(failures.read(line));
+        }
+        assert_eq!(told, ["failures:\n\nb said no"]);
+        for line in ["failures:".to_owned()].into_iter().chain((0..500).map(|n| n.to_string())) {
+            assert_eq!(failures.read(&line), None);
+        }
+        let told = failures.read(failed).expect("failures");
+        assert_eq!(told.lines().next(), Some("400"));
+        assert_eq!(told.lines().count(), FAILURE_LINES);
     }
 
     #[test]
