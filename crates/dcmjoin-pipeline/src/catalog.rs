@@ -23,7 +23,7 @@ use tempfile::NamedTempFile;
 
 use crate::config::RunConfig;
 use crate::error::RunError;
-use crate::header_pack::{PackInfo, PackWriter};
+use crate::header_pack::{PackOf, PackWriter};
 use crate::rows::RejectedRow;
 
 /// Where the archives' files lie below an output.
@@ -36,6 +36,8 @@ const FILES_AT_ONCE: usize = 16;
 const FIND_MAX: usize = 16;
 /// Bytes of a header pack that are fetched at once.
 const PIECE_BYTES: u64 = 8 << 20;
+/// How often a file is looked up that others write over while it is read.
+const LOOKS_MAX: u32 = 8;
 
 /// The catalogue of an output.
 #[derive(Debug)]
@@ -61,9 +63,6 @@ pub struct Account {
     /// What ended the archive before its end.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub broken: Option<RejectedRow>,
-    /// Its headers, of a metadata archive.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub pack: Option<PackInfo>,
 }
 
 /// An archive that the catalogue knows, in the version that is to be read.
@@ -85,6 +84,13 @@ impl Known {
     #[must_use]
     pub fn holds(&self) -> bool {
         self.same_settings && self.same_output
+    }
+
+    /// Returns what its header pack is of.
+    #[must_use]
+    pub fn pack_of(&self) -> PackOf {
+        let told = self.reader.archive();
+        PackOf::new(&told.url, told.version.as_deref(), &told.settings)
     }
 
     /// Returns whether the archive is compressed, so that its members cannot be range-read.
@@ -163,10 +169,7 @@ impl Catalog {
         if self.names.as_ref().is_some_and(|names| !names.contains(&name)) {
             return Ok(None);
         }
-        let Some(object) = self.files.object(&format!("{name}.parquet")).await? else {
-            return Ok(None);
-        };
-        let known = Self::read(&object, name).await?;
+        let known = self.read(name).await?;
         Ok(known.map(|known| self.judged(known)).filter(|known| {
             let told = known.reader.archive();
             told.version.is_some() && told.version.as_deref() == archive.version()
@@ -180,9 +183,11 @@ impl Catalog {
         known
     }
 
-    /// Reads one archive's file; `None` where it is none.
-    async fn read(object: &Object, name: String) -> Result<Option<Known>, RunError> {
-        let bytes = object.read(0..object.size()).await?;
+    /// Reads one archive's file; `None` where there is none, or it is damaged.
+    async fn read(&self, name: String) -> Result<Option<Known>, RunError> {
+        let Some(bytes) = steady(&self.files, &format!("{name}.parquet"), whole).await? else {
+            return Ok(None);
+        };
         let read = Reader::open(bytes).ok().and_then(|reader| {
             let account = serde_json::from_value(reader.archive().extra.clone()).ok()?;
             Some(Known { name, reader, account, same_settings: false, same_output: false })
@@ -215,10 +220,7 @@ impl Catalog {
         name: String,
         only: Option<&HashSet<SopInstanceUid>>,
     ) -> Result<Option<(Half, String)>, RunError> {
-        let Some(object) = self.files.object(&format!("{name}.parquet")).await? else {
-            return Ok(None);
-        };
-        let Some(known) = Self::read(&object, name).await? else { return Ok(None) };
+        let Some(known) = self.read(name).await? else { return Ok(None) };
         let holds = match only {
             None => true,
             Some(only) => holds_any(&known.reader, only)?,
@@ -232,19 +234,8 @@ impl Catalog {
     /// # Errors
     /// [`RunError::Store`] where the store fails.
     pub async fn pack(&self, known: &Known) -> Result<Option<File>, RunError> {
-        let Some(object) = self.packs.object(&pack_key(&known.name)).await? else {
-            return Ok(None);
-        };
-        let mut file = tempfile::tempfile_in(&self.spill)
-            .map_err(RunError::io("create a header pack in", self.spill.display().to_string()))?;
-        let mut start = 0;
-        while start < object.size() {
-            let piece = object.read(start..start + PIECE_BYTES).await?;
-            start += piece.len() as u64;
-            std::io::Write::write_all(&mut file, &piece)
-                .map_err(RunError::io("write", "a header pack"))?;
-        }
-        Ok(Some(file))
+        let spooled = |object| spooled(object, self.spill.clone());
+        steady(&self.packs, &pack_key(&known.name), spooled).await
     }
 
     /// Begins an archive's file.
@@ -267,7 +258,10 @@ impl Catalog {
         let file = NamedTempFile::new_in(&self.spill).map_err(spool("create"))?;
         let writer = Writer::create(file.reopen().map_err(spool("create"))?, &told)?;
         let pack = match half {
-            Half::Metadata => Some(Mutex::new(PackWriter::create(&self.spill)?)),
+            Half::Metadata => {
+                let of = PackOf::new(&told.url, told.version.as_deref(), &told.settings);
+                Some(Mutex::new(PackWriter::create(&self.spill, of)?))
+            }
             Half::Image => None,
         };
         let writer = Mutex::new(writer);
@@ -334,21 +328,51 @@ impl Draft {
     ///
     /// # Errors
     /// [`RunError::Catalog`] or [`RunError::Io`] where the device is full or fails.
-    pub fn finish(self, mut account: Account) -> Result<Finished, RunError> {
+    pub fn finish(self, account: &Account) -> Result<Finished, RunError> {
         let Self { name, file, writer, pack } = self;
         let pack = pack.map(|pack| pack.into_inner().unwrap_or_else(PoisonError::into_inner));
-        let pack = match pack.map(PackWriter::finish).transpose()? {
-            None => None,
-            Some((file, info)) => {
-                account.pack = Some(info);
-                Some(file)
-            }
-        };
-        let account = serde_json::to_value(&account)
+        let pack = pack.map(PackWriter::finish).transpose()?;
+        let account = serde_json::to_value(account)
             .map_err(|error| RunError::Internal(format!("encode an account: {error}")))?;
         writer.into_inner().unwrap_or_else(PoisonError::into_inner).finish(account)?;
         Ok(Finished { name, file, pack })
     }
+}
+
+/// Reads one version of an object; looks it up again where another machine has written it over since.
+async fn steady<T, R: Future<Output = Result<T, RunError>>>(
+    root: &Root,
+    key: &str,
+    read: impl Fn(Object) -> R,
+) -> Result<Option<T>, RunError> {
+    let mut looks = 0;
+    loop {
+        looks += 1;
+        let Some(object) = root.object(key).await? else { return Ok(None) };
+        match read(object).await {
+            Err(RunError::Store(error))
+                if looks < LOOKS_MAX
+                    && matches!(error.kind, ErrorKind::Changed | ErrorKind::NotFound) => {}
+            read => return read.map(Some),
+        }
+    }
+}
+
+async fn whole(object: Object) -> Result<Bytes, RunError> {
+    Ok(object.read(0..object.size()).await?)
+}
+
+async fn spooled(object: Object, spill: PathBuf) -> Result<File, RunError> {
+    let mut file = tempfile::tempfile_in(&spill)
+        .map_err(RunError::io("create a header pack in", spill.display().to_string()))?;
+    let mut start = 0;
+    while start < object.size() {
+        let piece = object.read(start..start + PIECE_BYTES).await?;
+        start += piece.len() as u64;
+        std::io::Write::write_all(&mut file, &piece)
+            .map_err(RunError::io("write", "a header pack"))?;
+    }
+    Ok(file)
 }
 
 /// Returns the name of an archive's file: keys may hold what no file name may.
@@ -398,4 +422,42 @@ pub(crate) fn settings(config: &RunConfig) -> String {
 
 fn spool(action: &'static str) -> impl FnOnce(std::io::Error) -> RunError {
     RunError::io(action, "a file of the catalogue")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+
+    use super::*;
+
+    /// Reads an object that is written over, in another length, after each of its first lookups.
+    async fn read_while_written(times: u32) -> (Result<Option<Bytes>, RunError>, u32) {
+        let folder = tempfile::tempdir().unwrap();
+        let place: Location = folder.path().to_str().unwrap().parse().unwrap();
+        let root = Stores::default().open(&place).unwrap();
+        let write = |text: String| std::fs::write(folder.path().join("a"), text).unwrap();
+        write("first".to_owned());
+        let looks = AtomicU32::new(0);
+        let read = steady(&root, "a", |object| {
+            let look = looks.fetch_add(1, Relaxed) + 1;
+            if look <= times {
+                write("x".repeat(9 + look as usize));
+            }
+            whole(object)
+        });
+        (read.await, looks.load(Relaxed))
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_is_written_over_is_looked_up_again() {
+        let (read, looks) = read_while_written(3).await;
+        assert_eq!((read.unwrap().unwrap(), looks), (Bytes::from("x".repeat(12)), 4));
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_is_written_over_all_the_time_is_told() {
+        let (read, looks) = read_while_written(u32::MAX).await;
+        assert!(matches!(read, Err(RunError::Store(error)) if error.kind == ErrorKind::Changed));
+        assert_eq!(looks, LOOKS_MAX);
+    }
 }

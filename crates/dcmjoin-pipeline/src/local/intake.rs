@@ -142,20 +142,23 @@ impl Intake {
 
     /// Takes the headers of a known archive from its pack; false where there is none.
     async fn unpack(&self, number: u32, known: &Known) -> Result<bool, RunError> {
-        let (Some(catalog), Some(told)) = (&self.run.catalog, &known.account.pack) else {
+        let Some(catalog) = self.run.catalog.as_ref().filter(|_| known.same_settings) else {
             return Ok(false);
         };
-        if !known.same_settings {
-            return Ok(false);
-        }
         let Some(pack) = catalog.pack(known).await? else { return Ok(false) };
         let taken = tokio::task::block_in_place(|| {
-            header_pack::unpack(pack, told, number, &self.store, |head, frame, learnt| {
-                self.run.check_stop()?;
-                let (uid, origin) = (head.uid.clone(), head.origin);
-                let place = self.unpacked(head, frame, learnt)?;
-                self.take(&fact_at(&uid, origin, place))
-            })
+            header_pack::unpack(
+                pack,
+                known.pack_of(),
+                number,
+                &self.store,
+                |head, frame, learnt| {
+                    self.run.check_stop()?;
+                    let (uid, origin) = (head.uid.clone(), head.origin);
+                    let place = self.unpacked(head, frame, learnt)?;
+                    self.take(&fact_at(&uid, origin, place))
+                },
+            )
         });
         match taken {
             Ok(()) => {}

@@ -121,7 +121,7 @@ impl Notes {
         let Some(draft) = self.draft.filter(|_| !self.unreadable) else { return Ok(None) };
         let draft = Arc::into_inner(draft)
             .ok_or_else(|| RunError::Internal("a row is still being written".to_owned()))?;
-        draft.finish(self.account).map(Some)
+        draft.finish(&self.account).map(Some)
     }
 }
 
