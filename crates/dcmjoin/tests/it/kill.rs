@@ -17,6 +17,8 @@ const KILLS_INTO_SHARDS: u32 = 20;
 const KILLS_MAX: u32 = 4 * KILLS;
 /// Kills in a row before a run is let go to its end.
 const KILLS_IN_A_ROUND: u32 = 5;
+/// How often a run that is to be killed is asked whether it has ended.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
 
 type Objects = BTreeMap<String, Vec<u8>>;
 
@@ -46,15 +48,12 @@ fn kill_loop(
     while kills < kills_min || (resumed == 0 && kills < KILLS_MAX) {
         clear();
         for _ in 0..KILLS_IN_A_ROUND {
-            let mut child = start();
-            std::thread::sleep(dice.below(time));
-            kills += u32::from(child.try_wait().unwrap().is_none());
-            child.kill().unwrap();
-            child.wait().unwrap();
+            kills += u32::from(kill_after(start(), dice.below(time)));
         }
         let began = Instant::now();
         let last = report(start());
-        time = time.max(began.elapsed());
+        // Neither one slow run nor one that had little left tells how long the next one takes.
+        time = (time + began.elapsed()) / 2;
         resumed += last["archives"]["known"].as_u64().unwrap();
         compare(&objects(), &expected, kills);
         for side in ["metadata", "images"] {
@@ -70,6 +69,21 @@ fn kill_loop(
         resumed > 0,
         "after {kills} kills: no run found anything committed; one takes {time:?}"
     );
+}
+
+/// Kills a run, where it has not ended by then; returns whether it had not.
+fn kill_after(mut child: Child, time: Duration) -> bool {
+    let began = Instant::now();
+    while began.elapsed() < time {
+        if child.try_wait().unwrap().is_some() {
+            return false;
+        }
+        std::thread::sleep(LOOK_EVERY.min(time.saturating_sub(began.elapsed())));
+    }
+    let is_running = child.try_wait().unwrap().is_none();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    is_running
 }
 
 fn compare(got: &Objects, expected: &Objects, kills: u32) {
