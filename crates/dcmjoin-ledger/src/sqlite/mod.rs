@@ -4,7 +4,10 @@
 //! transaction; writers wait for each other for at most `BUSY`. Times are the machine's clock
 //! in milliseconds since 1970.
 
+mod arrival;
 mod facts;
+mod form;
+mod names;
 mod reader;
 mod tasks;
 
@@ -17,52 +20,18 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 use crate::error::Error;
 use crate::tasks::LEASE;
 
-/// The form of the file (`PRAGMA user_version`).
-const FORM: i64 = 1;
 /// How long a writer waits for another one.
 const BUSY: Duration = Duration::from_secs(30);
 /// Milliseconds since 1970, by the machine's clock.
 const NOW: &str = "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)";
 
-/// Pages that were changed stay in memory up to 64 MiB, and in the log as long: facts come in the order
-/// of their archives, and each to another page.
+/// Pages that were changed stay in memory up to 64 MiB, and in the log as long.
 const SETTINGS: &str = "
 PRAGMA journal_mode = WAL;
 PRAGMA synchronous = FULL;
 PRAGMA cache_size = -65536;
 PRAGMA wal_autocheckpoint = 16384;
 PRAGMA journal_size_limit = 134217728;
-";
-
-const SCHEMA: &str = "
-CREATE TABLE IF NOT EXISTS campaign (
-    id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, priority INTEGER NOT NULL,
-    settings TEXT NOT NULL, epoch INTEGER NOT NULL);
-CREATE TABLE IF NOT EXISTS task (
-    id INTEGER PRIMARY KEY, campaign INTEGER NOT NULL, stage INTEGER NOT NULL, url TEXT NOT NULL,
-    bytes INTEGER NOT NULL, state TEXT NOT NULL, token INTEGER NOT NULL, attempts INTEGER NOT NULL,
-    due INTEGER NOT NULL, worker TEXT, failure TEXT, detail TEXT, permanent INTEGER,
-    first INTEGER, last INTEGER,
-    UNIQUE (campaign, stage, url));
-CREATE INDEX IF NOT EXISTS task_open ON task (campaign, stage, id) WHERE state IN ('waiting', 'claimed');
-CREATE INDEX IF NOT EXISTS task_claimed ON task (due) WHERE state = 'claimed';
-CREATE INDEX IF NOT EXISTS task_dead ON task (id) WHERE state = 'dead';
-CREATE TABLE IF NOT EXISTS fact (
-    partition INTEGER NOT NULL, campaign TEXT NOT NULL, fingerprint BLOB NOT NULL, uid TEXT NOT NULL,
-    half INTEGER NOT NULL, archive TEXT NOT NULL, offset INTEGER NOT NULL, version TEXT,
-    length INTEGER NOT NULL, digest BLOB NOT NULL, crc32c INTEGER NOT NULL, came INTEGER NOT NULL,
-    paired INTEGER NOT NULL,
-    PRIMARY KEY (campaign, fingerprint, uid, half, archive, offset)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS pair (
-    id INTEGER PRIMARY KEY, partition INTEGER NOT NULL, campaign TEXT NOT NULL,
-    fingerprint BLOB NOT NULL, uid TEXT NOT NULL, done INTEGER NOT NULL,
-    UNIQUE (campaign, fingerprint, uid));
-CREATE INDEX IF NOT EXISTS pair_open ON pair (partition, id) WHERE done = 0;
-CREATE TABLE IF NOT EXISTS holder (
-    partition INTEGER PRIMARY KEY, worker TEXT, token INTEGER NOT NULL, until INTEGER NOT NULL);
-CREATE TABLE IF NOT EXISTS reader (worker TEXT PRIMARY KEY, until INTEGER NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS identity (id INTEGER PRIMARY KEY, own TEXT NOT NULL, facts_of TEXT);
-INSERT OR IGNORE INTO identity (id, own) VALUES (1, lower(hex(randomblob(16))));
 ";
 
 /// Tasks and facts in a file.
@@ -83,14 +52,7 @@ impl Sqlite {
         connection.busy_timeout(BUSY)?;
         connection.execute_batch(SETTINGS)?;
         let change = begin(&mut connection)?;
-        let form: i64 = change.pragma_query_value(None, "user_version", |row| row.get(0))?;
-        if form != 0 && form != FORM {
-            let file = file.display();
-            let detail = format!("{file} is of form {form}; this program reads form {FORM}");
-            return Err(Error::Invalid(detail));
-        }
-        change.execute_batch(SCHEMA)?;
-        change.pragma_update(None, "user_version", FORM)?;
+        form::make(&change, &file.display().to_string())?;
         change.commit()?;
         Ok(Self { connection: Arc::new(Mutex::new(connection)), lease: LEASE })
     }

@@ -1,6 +1,6 @@
 //! A worker's partitions: leased, at most its share of them.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,8 @@ use dcmjoin_model::Half;
 use rusqlite::{Rows, Transaction, params};
 
 use super::facts::{COLUMNS, fact};
-use super::{NOW, Sqlite, failed, limit, millis};
+use super::names::Names;
+use super::{NOW, Sqlite, arrival, failed, millis};
 use crate::error::Error;
 use crate::facts::{FACTS_MAX, Fact, FactReader, PARTITIONS, Pair};
 
@@ -46,13 +47,29 @@ impl Reader {
         Ok(())
     }
 
-    /// Returns pairs of the partitions that it holds.
+    /// Returns pairs of the partitions that it holds; where none is known, of what has come to them.
     async fn find(&mut self, max: usize) -> Result<Vec<Pair>, Error> {
-        let held: Vec<u16> = self.held.keys().copied().collect();
-        let (given, max) = (Arc::clone(&self.given), limit(max, FACTS_MAX));
-        let pairs = self.log.change(move |change| pairs(change, &held, &given, max)).await?;
-        Arc::make_mut(&mut self.given).extend(pairs.iter().map(|pair| pair.receipt));
-        Ok(pairs)
+        let max = max.min(FACTS_MAX);
+        loop {
+            let held: BTreeSet<u16> = self.held.keys().copied().collect();
+            let given = Arc::clone(&self.given);
+            let found = self.log.change(move |change| {
+                let known = pairs(change, &held, &given, max)?;
+                if !known.is_empty() || max == 0 {
+                    return Ok((known, false));
+                }
+                let is_more = arrival::take_in(change, Some(&held))?;
+                Ok((pairs(change, &held, &given, max)?, is_more))
+            });
+            let (pairs, is_more) = found.await?;
+            Arc::make_mut(&mut self.given).extend(pairs.iter().map(|pair| pair.receipt));
+            if !pairs.is_empty() || !is_more {
+                return Ok(pairs);
+            }
+            if !self.holds() {
+                self.hold().await?;
+            }
+        }
     }
 }
 
@@ -80,8 +97,8 @@ impl FactReader for Reader {
                 for partition in partitions {
                     fence(change, partition, held.get(&partition).copied())?;
                 }
-                let mut update = change.prepare_cached("UPDATE pair SET done = 1 WHERE id = ?1")?;
-                written.iter().try_for_each(|id| update.execute([id]).map(|_| ()))?;
+                let mut delete = change.prepare_cached("DELETE FROM pair WHERE id = ?1")?;
+                written.iter().try_for_each(|id| delete.execute([id]).map(|_| ()))?;
                 Ok(())
             })
             .await;
@@ -192,21 +209,20 @@ fn fence(change: &Transaction<'_>, partition: u16, token: Option<i64>) -> Result
 
 fn pairs(
     change: &Transaction<'_>,
-    held: &[u16],
+    held: &BTreeSet<u16>,
     given: &HashSet<i64>,
-    max: i64,
+    max: usize,
 ) -> Result<Vec<Pair>, Error> {
-    let mut found = Vec::new();
+    let (mut found, mut names) = (Vec::new(), Names::of(change));
     let mut query = change.prepare_cached(
-        "SELECT id, campaign, fingerprint, uid FROM pair WHERE partition = ?1 AND done = 0 ORDER BY id",
+        "SELECT id, campaign, fingerprint, uid FROM pair WHERE partition = ?1 ORDER BY id",
     )?;
     let mut facts = change.prepare_cached(&format!(
-        "SELECT {COLUMNS} FROM fact WHERE campaign = ?1 AND fingerprint = ?2 AND uid = ?3
-         ORDER BY half, digest, archive, offset"
+        "SELECT {COLUMNS} FROM fact WHERE campaign = ?1 AND fingerprint = ?2 AND uid = ?3"
     ))?;
     for &partition in held {
         let mut rows = query.query([partition])?;
-        while i64::try_from(found.len()).is_ok_and(|len| len < max)
+        while found.len() < max
             && let Some(row) = rows.next()?
         {
             let receipt: i64 = row.get(0)?;
@@ -216,20 +232,27 @@ fn pairs(
             let campaign = row.get_ref(1)?.as_str().unwrap_or_default();
             let values =
                 params![campaign, row.get::<_, [u8; 16]>(2)?, row.get_ref(3)?.as_str().ok()];
-            let (metadata, image) = halves(&mut facts.query(values)?)?;
+            let (metadata, image) = halves(&mut facts.query(values)?, &mut names)?;
             found.push(Pair { campaign: campaign.parse()?, metadata, image, receipt });
         }
     }
     Ok(found)
 }
 
-/// Returns the first fact of each half: of several, the one with the smallest digest.
-fn halves(rows: &mut Rows<'_>) -> Result<(Fact, Fact), Error> {
-    let (mut metadata, mut image) = (None, None);
+/// Returns a fact of each half: of several, the one with the smallest digest.
+fn halves(rows: &mut Rows<'_>, names: &mut Names<'_>) -> Result<(Fact, Fact), Error> {
+    let mut halves: [Option<Fact>; 2] = [None, None];
     while let Some(row) = rows.next()? {
-        let fact = fact(row)?;
-        let first = if fact.half == Half::Metadata { &mut metadata } else { &mut image };
-        first.get_or_insert(fact);
+        let fact = fact(row, names)?;
+        let first = &mut halves[usize::from(fact.half == Half::Image)];
+        if first.as_ref().is_none_or(|first| place(&fact) < place(first)) {
+            *first = Some(fact);
+        }
     }
+    let [metadata, image] = halves;
     metadata.zip(image).ok_or_else(|| failed(&"a pair lacks a half"))
+}
+
+fn place(fact: &Fact) -> (u128, &str, u64) {
+    (fact.digest, &fact.archive, fact.offset)
 }
