@@ -116,7 +116,9 @@ impl Reader {
         let mut pairs = Vec::new();
         while pairs.len() < max {
             let Some(pair) = self.ready.pop_front() else {
-                if self.read().await? {
+                // Where facts come all the time, what there is is given before they are read again.
+                let is_to_begin = self.pass.is_none() && !pairs.is_empty();
+                if !is_to_begin && self.read().await? {
                     continue;
                 }
                 break;

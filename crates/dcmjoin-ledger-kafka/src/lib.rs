@@ -32,6 +32,7 @@ mod append;
 mod binding;
 mod follower;
 mod group;
+mod lag;
 mod log;
 mod member;
 mod message;

@@ -1,7 +1,7 @@
 //! Two topics as a log: how they are made, and what clients are told.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
@@ -22,6 +22,7 @@ use crate::address::Address;
 use crate::admit::admitted;
 use crate::append::{Appender, Item};
 use crate::binding;
+use crate::lag::Lag;
 use crate::message::{fact_key, fact_value};
 use crate::reader::Reader;
 use crate::view::View;
@@ -32,6 +33,8 @@ pub(crate) const OUTAGE_MAX: Duration = Duration::from_secs(45);
 const FORGETS_FOR_MS: &str = "604800000";
 /// As many copies as the cluster's own setting says.
 const DEFAULT_REPLICATION: i32 = -1;
+/// How long the workers are behind before it is looked at whose pairs are left.
+const VIEW_AFTER: Duration = Duration::from_secs(10);
 /// Facts that are forgotten at once.
 const PAGE: usize = 10_000;
 
@@ -41,6 +44,7 @@ pub struct Kafka {
     pub(crate) shared: Arc<Shared>,
     appender: Arc<Appender>,
     view: Arc<Mutex<Option<View>>>,
+    lag: Arc<Mutex<Option<Lag>>>,
     lease: Duration,
 }
 
@@ -114,7 +118,7 @@ impl Kafka {
         }
         make_topics(&shared).await?;
         let appender = Arc::new(Appender::new(Arc::clone(&shared))?);
-        Ok(Self { shared, appender, view: Arc::new(Mutex::new(None)), lease: LEASE })
+        Ok(Self { shared, appender, view: Arc::default(), lag: Arc::default(), lease: LEASE })
     }
 
     /// Opens the topics of a prefix on brokers (`host:port`, parted by commas) of a private network, as
@@ -135,6 +139,19 @@ impl Kafka {
 
     pub(crate) async fn append_to(&self, topic: &str, item: Item) -> Result<(), Error> {
         self.appender.append(topic, std::iter::once(item)).await
+    }
+
+    /// Returns for how long the workers have been behind what was appended.
+    async fn lag(&self) -> Result<Option<Duration>, Error> {
+        let (shared, lag) = (Arc::clone(&self.shared), Arc::clone(&self.lag));
+        blocking(move || {
+            let mut lag = lag.lock().unwrap_or_else(PoisonError::into_inner);
+            match lag.as_mut() {
+                Some(lag) => lag.look(),
+                None => lag.insert(Lag::open(&shared)?).look(),
+            }
+        })
+        .await
     }
 
     /// Asks the view, when it has read all that there is.
@@ -214,7 +231,14 @@ impl FactLog for Kafka {
         self.ask(move |view| view.depth(campaign.as_str())).await
     }
 
+    /// The view reads all that there is: it is made only where the group stays behind, as it does while other
+    /// campaigns have pairs.
     async fn has_pairs(&self, campaign: &CampaignName) -> Result<bool, Error> {
+        match self.lag().await? {
+            None => return Ok(false),
+            Some(lasts) if lasts < VIEW_AFTER => return Ok(true),
+            Some(_) => {}
+        }
         let campaign = campaign.clone();
         self.ask(move |view| view.has_pairs(campaign.as_str())).await
     }

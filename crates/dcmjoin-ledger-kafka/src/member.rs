@@ -1,17 +1,17 @@
 //! A worker's place in the group: which partitions are its own.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use dcmjoin_ledger::Error;
-use rdkafka::ClientContext;
 use rdkafka::consumer::{
-    BaseConsumer, Consumer as _, ConsumerContext, ConsumerGroupMetadata, Rebalance,
+    BaseConsumer, CommitMode, Consumer as _, ConsumerContext, ConsumerGroupMetadata, Rebalance,
 };
 use rdkafka::topic_partition_list::TopicPartitionListElem;
+use rdkafka::{ClientContext, Offset, TopicPartitionList};
 
-use crate::log::{Shared, broke, failed};
+use crate::log::{OUTAGE_MAX, Shared, broke, failed};
 
 /// Events that are taken at one look.
 const EVENTS_MAX: usize = 100;
@@ -76,6 +76,21 @@ impl Member {
     pub(crate) fn partitions(&self) -> Result<BTreeSet<i32>, Error> {
         let list = self.consumer.assignment().map_err(|error| broke(&error))?;
         Ok(list.elements().iter().map(TopicPartitionListElem::partition).collect())
+    }
+
+    /// Returns up to where the group has told of its partitions.
+    pub(crate) fn told(&self) -> Result<BTreeMap<i32, i64>, Error> {
+        let told = self.consumer.committed(OUTAGE_MAX).map_err(|error| broke(&error))?;
+        let known = told.elements().into_iter().filter_map(|told| match told.offset() {
+            Offset::Offset(next) => Some((told.partition(), next)),
+            _ => None,
+        });
+        Ok(known.collect())
+    }
+
+    /// Tells up to where partitions are settled. Where the group finds its order just then, it is told again later.
+    pub(crate) fn tell(&self, list: &TopicPartitionList) -> bool {
+        self.consumer.commit(list, CommitMode::Sync).is_ok()
     }
 
     /// Returns the member's place in the present generation, which the broker compares.

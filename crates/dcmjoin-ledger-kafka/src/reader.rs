@@ -1,6 +1,10 @@
 //! A worker's partitions: the group parts them; their pairs come from the worker's own state.
+//!
+//! **The group's offsets.** An offset tells that all pairs among the facts before it are done, whoever tells it and
+//! when: a pair that is done stays so. It is told with the pairs that make it true, in one transaction, or by itself
+//! where no pair was left. So the group's lag is what is still to be done, and no lag means no pairs.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -22,8 +26,9 @@ use crate::view::RECORDS_MAX;
 
 /// How long a topic is listened to at once.
 const LISTEN: Duration = Duration::from_millis(50);
-/// How long a look goes on while more comes: a part of the shortest lease.
-const CATCH_UP: Duration = Duration::from_secs(2);
+/// How long a look goes on while more comes: until it has pairs, and until it has none, which is a part of the
+/// shortest lease.
+const CATCH_UP: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(2)];
 /// How often it looks whether the brokers have all records of a transaction.
 const FLUSH_EVERY: Duration = Duration::from_millis(2);
 /// How often a *done* is said again while the group finds its order.
@@ -41,6 +46,8 @@ struct Part {
     pairs: Follower,
     state: State,
     owned: BTreeSet<i32>,
+    /// The group's offsets of those.
+    told: BTreeMap<i32, i64>,
     /// Where it looks for pairs, and what it has given.
     search: Search,
     producer: Option<BaseProducer>,
@@ -55,6 +62,7 @@ impl Reader {
             pairs: Follower::new(&shared, &shared.pairs())?,
             state: State::open(shared.folder())?,
             owned: BTreeSet::new(),
+            told: BTreeMap::new(),
             search: Search::default(),
             producer: None,
             shared,
@@ -115,7 +123,7 @@ impl Part {
         if !known.is_empty() {
             return Ok(known);
         }
-        let until = Instant::now() + CATCH_UP;
+        let [soon, until] = CATCH_UP.map(|time| Instant::now() + time);
         // Where something has come, there is more to do than to wait.
         let mut is_quiet = false;
         loop {
@@ -131,10 +139,20 @@ impl Part {
             self.search.note(self.state.apply(Topic::Halves, &facts)?);
             let done = self.pairs.read(RECORDS_MAX, for_done)?;
             self.state.apply(Topic::Pairs, &done)?;
+            if Instant::now() >= soon {
+                let found = self.found(max)?;
+                if !found.is_empty() {
+                    return Ok(found);
+                }
+            }
             let has_waited = std::mem::replace(&mut is_quiet, facts.is_empty() && done.is_empty());
             let has_all = !self.lacks(&self.halves) && !self.lacks(&self.pairs);
             if (is_quiet && has_waited && has_all) || Instant::now() >= until {
-                return self.found(max);
+                let found = self.found(max)?;
+                if found.is_empty() {
+                    self.tell()?;
+                }
+                return Ok(found);
             }
         }
     }
@@ -146,6 +164,7 @@ impl Part {
         if lost.is_empty() && owned == self.owned {
             return Ok(());
         }
+        self.told = self.member.told()?;
         self.search.keep(|partition| owned.contains(&partition) && !lost.contains(&partition));
         for (topic, follower) in
             [(Topic::Halves, &mut self.halves), (Topic::Pairs, &mut self.pairs)]
@@ -154,6 +173,39 @@ impl Part {
         }
         self.owned = owned;
         Ok(())
+    }
+
+    /// Tells what is settled, where that is more than the group knows.
+    fn tell(&mut self) -> Result<(), Error> {
+        let mut settled = self.settled(&[])?;
+        settled.retain(|partition, next| self.told.get(partition).is_none_or(|told| told < next));
+        if settled.is_empty() {
+            return Ok(());
+        }
+        let list = self.list(&settled).map_err(|error| broke(&error))?;
+        if self.member.tell(&list) {
+            self.told.extend(settled);
+        }
+        Ok(())
+    }
+
+    /// Returns the partitions that have no pairs left once these are done, each with the offset of the first fact
+    /// that was not looked at.
+    fn settled(&self, done: &[Done]) -> Result<BTreeMap<i32, i64>, Error> {
+        let done: HashSet<&[u8]> = done.iter().map(|pair| pair.key.as_slice()).collect();
+        let settled = self.search.settled(&done);
+        let mut positions = self.state.positions(Topic::Halves)?;
+        positions
+            .retain(|partition, _| settled.contains(partition) && self.owned.contains(partition));
+        Ok(positions)
+    }
+
+    fn list(&self, offsets: &BTreeMap<i32, i64>) -> Result<TopicPartitionList, KafkaError> {
+        let (mut list, topic) = (TopicPartitionList::new(), self.shared.halves());
+        for (&partition, &next) in offsets {
+            list.add_partition_offset(&topic, partition, Offset::Offset(next))?;
+        }
+        Ok(list)
     }
 
     /// Returns pairs of partitions that were read to their ends: before, what is done may not be known.
@@ -176,8 +228,12 @@ impl Part {
             if pairs.iter().any(|pair| !self.owned.contains(&pair.partition)) {
                 return Err(Error::Fenced);
             }
-            match self.say_done(&pairs) {
-                Ok(()) => break,
+            let offsets = self.offsets(&pairs)?;
+            match self.say_done(&pairs, &offsets) {
+                Ok(()) => {
+                    self.told.extend(offsets);
+                    break;
+                }
                 Err(error) => {
                     let is_moving = is_moving(&error);
                     self.drop_transaction(&error);
@@ -197,10 +253,10 @@ impl Part {
         Ok(())
     }
 
-    /// One transaction: pairs as records, and how far the group has looked at facts.
-    fn say_done(&mut self, pairs: &[Done]) -> Result<(), KafkaError> {
+    /// One transaction: pairs as records, and what is settled with them.
+    fn say_done(&mut self, pairs: &[Done], offsets: &BTreeMap<i32, i64>) -> Result<(), KafkaError> {
         let metadata = self.member.metadata().map_err(|_| moving())?;
-        let offsets = self.offsets(pairs)?;
+        let offsets = self.list(offsets)?;
         let topic = self.shared.pairs();
         let producer = self.producer()?;
         producer.begin_transaction()?;
@@ -216,15 +272,15 @@ impl Part {
         producer.commit_transaction(OUTAGE_MAX)
     }
 
-    fn offsets(&self, pairs: &[Done]) -> Result<TopicPartitionList, KafkaError> {
-        let positions = self.state.positions(Topic::Halves).unwrap_or_default();
-        let partitions: BTreeSet<i32> = pairs.iter().map(|pair| pair.partition).collect();
-        let mut list = TopicPartitionList::new();
-        for partition in partitions {
-            let next = Offset::Offset(positions.get(&partition).copied().unwrap_or_default());
-            list.add_partition_offset(&self.shared.halves(), partition, next)?;
-        }
-        Ok(list)
+    /// Returns the offsets of these pairs' partitions: where one is not settled with them, what was told before. The broker
+    /// compares the generation only with offsets.
+    fn offsets(&self, pairs: &[Done]) -> Result<BTreeMap<i32, i64>, Error> {
+        let settled = self.settled(pairs)?;
+        let next = |partition: i32| {
+            let next = settled.get(&partition).or_else(|| self.told.get(&partition));
+            (partition, next.copied().unwrap_or_default())
+        };
+        Ok(pairs.iter().map(|pair| next(pair.partition)).collect())
     }
 
     /// Returns the producer; a new one ends what another of the same worker left open.

@@ -26,6 +26,11 @@ fn of(fingerprint: u128) -> i32 {
     i32::from(partition(fingerprint))
 }
 
+/// Returns the fingerprint that a key begins with.
+fn print(key: &[u8]) -> u128 {
+    key.first_chunk().map_or(0, |key| u128::from_be_bytes(*key))
+}
+
 impl Search {
     /// Notes the fingerprints of facts that are new.
     pub(crate) fn note(&mut self, new: Vec<u128>) {
@@ -45,8 +50,22 @@ impl Search {
     pub(crate) fn keep(&mut self, is_kept: impl Fn(i32) -> bool) {
         self.at.retain(|partition, _| is_kept(*partition));
         self.fresh.retain(|print| is_kept(of(*print)));
-        let print = |key: &Vec<u8>| key.first_chunk().map_or(0, |key| u128::from_be_bytes(*key));
         self.given.retain(|key| is_kept(of(print(key))));
+    }
+
+    /// Returns the partitions that were read to their ends and have no pairs left, once these are done.
+    pub(crate) fn settled(&self, done: &HashSet<&[u8]>) -> BTreeSet<i32> {
+        let ended = self.at.iter().filter(|&(&partition, at)| *at == start(partition + 1));
+        let mut settled: BTreeSet<i32> = ended.map(|(&partition, _)| partition).collect();
+        for print in &self.fresh {
+            settled.remove(&of(*print));
+        }
+        for key in &self.given {
+            if !done.contains(key.as_slice()) {
+                settled.remove(&of(print(key)));
+            }
+        }
+        settled
     }
 
     /// Takes pairs that are done from among those given.

@@ -14,7 +14,7 @@ use crate::session::{failed, words};
 use crate::values::Wide;
 
 /// Arrivals of one read: each has at most a hundred fingerprints.
-const ARRIVALS_A_READ: i64 = 256;
+pub(crate) const ARRIVALS_A_READ: u32 = 256;
 /// Names that a reader remembers: archives of some campaigns.
 const NAMES_MAX: usize = 100_000;
 
@@ -50,7 +50,8 @@ pub(crate) async fn arrivals(
     partitions: &[i16],
     seen: &[i64],
 ) -> Result<Vec<Arrival>, Error> {
-    let found = client.query(ARRIVALS, &[&partitions, &seen, &ARRIVALS_A_READ]).await;
+    let most = i64::from(ARRIVALS_A_READ);
+    let found = client.query(ARRIVALS, &[&partitions, &seen, &most]).await;
     let arrival = |row: &Row| Arrival {
         partition: row.get(0),
         id: row.get(1),

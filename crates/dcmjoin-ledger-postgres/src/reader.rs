@@ -9,7 +9,7 @@ use dcmjoin_ledger::facts::{FACTS_MAX, FactReader, Pair, partition};
 use tokio_postgres::{Client, Transaction};
 
 use crate::lease::{self, Held};
-use crate::look::{Names, arrivals, pairs};
+use crate::look::{ARRIVALS_A_READ, Names, arrivals, pairs};
 use crate::session::{Postgres, words};
 use crate::values::{Wide, seconds};
 
@@ -24,6 +24,9 @@ DELETE FROM arrival USING unnest($1::int2[], $2::int8[]) spent (partition, id)
 WHERE arrival.partition = spent.partition AND arrival.id = spent.id";
 /// While there are pairs, partitions are kept and parted no more often than this.
 const HOLD_EVERY: Duration = Duration::from_secs(1);
+
+/// How long it looks for more once it has some.
+const LOOK_FOR: Duration = Duration::from_millis(100);
 
 /// A worker's part.
 pub(crate) struct Reader {
@@ -115,15 +118,17 @@ impl Reader {
         Ok(())
     }
 
-    /// Returns pairs of the partitions that it holds.
+    /// Returns pairs of the partitions that it holds: those that were found soon, where there are some.
     async fn find(&mut self, client: &mut Client, max: usize) -> Result<Vec<Pair>, Error> {
         let partitions: Vec<i16> = self.held.keys().copied().collect();
-        while self.seen.ready.len() < max {
-            let seen: Vec<i64> = self.seen.arrivals.keys().copied().collect();
-            let came = arrivals(client, &partitions, &seen).await?;
-            if came.is_empty() {
+        let (soon, mut is_all) = (Instant::now() + LOOK_FOR, false);
+        while self.seen.ready.len() < max && !is_all {
+            if !self.seen.ready.is_empty() && Instant::now() >= soon {
                 break;
             }
+            let seen: Vec<i64> = self.seen.arrivals.keys().copied().collect();
+            let came = arrivals(client, &partitions, &seen).await?;
+            is_all = came.len() < ARRIVALS_A_READ as usize;
             let pairs = pairs(client, &mut self.names, &came).await?;
             self.seen.take_in(came.iter().map(|came| (came.id, came.partition)), pairs);
         }

@@ -31,7 +31,7 @@ use crate::raw::PairRow;
 /// Facts of one append.
 const APPEND_FACTS: usize = 20_000;
 /// Pairs that are asked for at once.
-const PAIRS: usize = 2_048;
+const PAIRS: usize = 8_192;
 /// Pairs that go to a folder in one task.
 const FOLDER_PAIRS: usize = 32;
 /// How long it waits at most before it looks for pairs again.
@@ -195,7 +195,11 @@ impl Assembler<'_> {
                     if !std::mem::replace(&mut is_idle, true) {
                         self.means.caught_up.notify_one();
                     }
-                    self.stop.sleep((had.elapsed() / IDLE_SHARE).clamp(WAIT_FIRST, WAIT)).await;
+                    let time = (had.elapsed() / IDLE_SHARE).clamp(WAIT_FIRST, WAIT);
+                    tokio::select! {
+                        () = self.stop.sleep(time) => {}
+                        () = self.means.appended.notified() => {}
+                    }
                     continue;
                 }
                 Looked::Gathering => {

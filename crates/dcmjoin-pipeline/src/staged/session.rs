@@ -43,6 +43,8 @@ pub(super) struct Means {
     pub(super) parts_memory: bool,
     /// Told when this worker's assembling has nothing left to do.
     pub(super) caught_up: Notify,
+    /// Told when this worker's scanning has appended facts of images, whose pairs may be there now.
+    pub(super) appended: Notify,
 }
 
 /// What is held.
@@ -142,6 +144,9 @@ impl Session {
             };
             if let (Some(facts), Some(known)) = (&means.facts, known) {
                 append_open(&**facts, &claim.campaign, &known, copies).await?;
+                if claim.stage == Stage::Images {
+                    means.appended.notify_one();
+                }
             }
             Ok(Ended::Scanned(scanned))
         }

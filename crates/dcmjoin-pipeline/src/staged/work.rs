@@ -146,6 +146,7 @@ pub async fn work(
         drain: drain.clone(),
         parts_memory,
         caught_up: Notify::new(),
+        appended: Notify::new(),
     };
     let means = Arc::new(means);
     let stop = Stop::default();
