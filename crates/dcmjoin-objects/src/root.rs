@@ -363,7 +363,7 @@ impl Root {
     }
 
     pub(crate) fn url(&self, key: &str) -> String {
-        format!("{}/{key}", self.place.trim_end_matches('/'))
+        [self.place.trim_end_matches('/'), key].join("/")
     }
 
     pub(crate) fn write_failed(&self, error: &StoreError) -> Error {
@@ -372,14 +372,9 @@ impl Root {
 
     /// Returns the file of a path below, where this is a folder.
     pub(crate) fn file(&self, path: &Path) -> PathBuf {
-        let mut file = self.folder.clone().unwrap_or_default();
-        file.extend(
-            path.prefix_match(&self.prefix)
-                .into_iter()
-                .flatten()
-                .map(|part| part.as_ref().to_owned()),
-        );
-        file
+        let below = path.as_ref().strip_prefix(self.prefix.as_ref()).unwrap_or_default();
+        let folder = self.folder.as_deref().unwrap_or(std::path::Path::new(""));
+        folder.join(below.trim_start_matches('/'))
     }
 
     pub(crate) fn io_failed(&self, error: std::io::Error) -> Error {
@@ -389,7 +384,7 @@ impl Root {
     pub(crate) fn path(&self, key: &str) -> Result<Path, Error> {
         let text = match self.prefix.as_ref() {
             "" => key.to_owned(),
-            prefix => format!("{prefix}/{key}"),
+            prefix => [prefix, key].join("/"),
         };
         Path::parse(&text).map_err(|_| {
             Error::new(

@@ -15,6 +15,7 @@
 //! Whoever reads a half knows its length and CRC-32C from its fact, and checks both. **What is not
 //! here:** which of several headers counts. The fact log gives the one with the smallest digest.
 
+use std::fmt::Write as _;
 use std::io::Read as _;
 
 use bytes::Bytes;
@@ -28,6 +29,8 @@ use crate::rows::PublishedRow;
 
 /// Where raw objects lie below their place.
 pub const RAW_FOLDER: &str = "_dcmjoin/raw";
+/// Of the key of a half: a UID has 64 characters at most.
+const KEY_BYTES_MAX: usize = 128;
 /// Where it is told what pairs came to.
 const PAIRS_FOLDER: &str = "pairs";
 /// Says that the books are closed.
@@ -262,7 +265,13 @@ fn extension(half: Half) -> &'static str {
 
 fn key(half: Half, uid: &SopInstanceUid, digest: u128) -> String {
     let hash = Fingerprint::of(uid).0 >> 120;
-    format!("{}/{hash:02x}/{uid}-{digest:032x}.{}", folder(half), extension(half))
+    let mut key = String::with_capacity(KEY_BYTES_MAX);
+    // Text takes whatever is written.
+    let _ = write!(key, "{}/{hash:02x}/", folder(half));
+    key.push_str(uid.as_str());
+    let _ = write!(key, "-{digest:032x}.");
+    key.push_str(extension(half));
+    key
 }
 
 /// Returns whether a key below a campaign's raw objects is one that [`Raw`] writes.

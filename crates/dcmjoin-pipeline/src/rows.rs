@@ -6,10 +6,9 @@
 //! in a log.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs::File;
 use std::io::{BufRead, BufReader, BufWriter, Seek, Write};
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use dcmjoin_model::{Half, MemberLocation, Reason, Rejection, SopInstanceUid};
@@ -188,7 +187,51 @@ pub struct RowsFile {
 /// Rows of one kind, on local disk; or of one that nobody asks for.
 #[derive(Debug)]
 pub struct Rows {
-    file: Option<Mutex<BufWriter<File>>>,
+    spool: Option<Mutex<Spool>>,
+}
+
+/// A file of rows that is being written, with what is true of it so far.
+#[derive(Debug)]
+struct Spool {
+    writer: BufWriter<tempfile::NamedTempFile>,
+    rows: u64,
+    bytes: u64,
+    crc: crc32fast::Hasher,
+}
+
+impl Spool {
+    fn create(spill: &Path) -> Result<Self, RunError> {
+        let failed = RunError::io("create a spool in", spill.display().to_string());
+        let file = tempfile::NamedTempFile::new_in(spill).map_err(failed)?;
+        let (writer, crc) = (BufWriter::new(file), crc32fast::Hasher::new());
+        Ok(Self { writer, rows: 0, bytes: 0, crc })
+    }
+
+    fn push(&mut self, line: &[u8]) -> Result<(), RunError> {
+        self.writer.write_all(line).map_err(spool("append to"))?;
+        self.crc.update(line);
+        self.rows += 1;
+        self.bytes += line.len() as u64;
+        Ok(())
+    }
+
+    fn finish(self) -> Result<FinishedRows, RunError> {
+        let Self { writer, rows, bytes, crc } = self;
+        let file = writer.into_inner().map_err(|error| spool("append to")(error.into_error()))?;
+        Ok(FinishedRows { file, rows, bytes, crc32: format!("{:08x}", crc.finalize()) })
+    }
+
+    /// Returns the lines from the first on.
+    fn lines(&mut self) -> Result<impl Iterator<Item = std::io::Result<Vec<u8>>>, RunError> {
+        self.writer.rewind().map_err(spool("rewind"))?;
+        Ok(BufReader::new(self.writer.get_mut()).split(b'\n'))
+    }
+}
+
+fn line_of(row: &impl Serialize) -> Result<Vec<u8>, RunError> {
+    let mut line = serde_json::to_vec(row).map_err(internal)?;
+    line.push(b'\n');
+    Ok(line)
 }
 
 impl Rows {
@@ -197,15 +240,13 @@ impl Rows {
     /// # Errors
     /// [`RunError::Io`] where the folder cannot be written.
     pub fn create(spill: &Path) -> Result<Self, RunError> {
-        let failed = RunError::io("create a spool in", spill.display().to_string());
-        let file = tempfile::tempfile_in(spill).map_err(failed)?;
-        Ok(Self { file: Some(Mutex::new(BufWriter::new(file))) })
+        Ok(Self { spool: Some(Mutex::new(Spool::create(spill)?)) })
     }
 
     /// Returns a spool that keeps nothing.
     #[must_use]
     pub fn none() -> Self {
-        Self { file: None }
+        Self { spool: None }
     }
 
     /// Adds a row.
@@ -213,11 +254,9 @@ impl Rows {
     /// # Errors
     /// [`RunError::Io`] where the device is full or fails.
     pub fn push(&self, row: &impl Serialize) -> Result<(), RunError> {
-        let Some(file) = &self.file else { return Ok(()) };
-        let mut line = serde_json::to_vec(row).map_err(internal)?;
-        line.push(b'\n');
-        let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
-        file.write_all(&line).map_err(spool("append to"))
+        let Some(spool) = &self.spool else { return Ok(()) };
+        let line = line_of(row)?;
+        spool.lock().unwrap_or_else(PoisonError::into_inner).push(&line)
     }
 
     /// Reads the rows in the order in which they were added.
@@ -228,45 +267,45 @@ impl Rows {
         &self,
         mut of: impl FnMut(R) -> Result<(), RunError>,
     ) -> Result<(), RunError> {
-        let Some(file) = &self.file else { return Ok(()) };
-        let mut buffered = file.lock().unwrap_or_else(PoisonError::into_inner);
-        buffered.rewind().map_err(spool("rewind"))?;
-        for line in BufReader::new(buffered.get_mut()).split(b'\n') {
+        let Some(rows) = &self.spool else { return Ok(()) };
+        for line in rows.lock().unwrap_or_else(PoisonError::into_inner).lines()? {
             of(serde_json::from_slice(&line.map_err(spool("read"))?).map_err(internal)?)?;
         }
         Ok(())
+    }
+
+    /// Ends the spool with the rows as they were added; it is empty then.
+    ///
+    /// # Errors
+    /// [`RunError::Io`] where the device is full or fails.
+    pub fn finish(&self, spill: &Path) -> Result<FinishedRows, RunError> {
+        let mut spool = self.kept()?;
+        std::mem::replace(&mut *spool, Spool::create(spill)?).finish()
     }
 
     /// Ends the spool: each row becomes what `edit` makes of it, or goes.
     ///
     /// # Errors
     /// [`RunError::Io`] where the device is full or fails.
-    pub fn finish<R: Serialize + DeserializeOwned>(
+    pub fn finish_edited<R: Serialize + DeserializeOwned>(
         &self,
         spill: &Path,
         mut edit: impl FnMut(R) -> Option<R>,
     ) -> Result<FinishedRows, RunError> {
-        let nothing = || RunError::Internal("rows were asked for that nobody kept".to_owned());
-        let file = self.file.as_ref().ok_or_else(nothing)?;
-        let mut buffered = file.lock().unwrap_or_else(PoisonError::into_inner);
-        buffered.rewind().map_err(spool("rewind"))?;
-        let kept = tempfile::NamedTempFile::new_in(spill).map_err(spool("create"))?;
-        let mut writer = BufWriter::new(kept);
-        let (mut rows, mut bytes, mut crc) = (0, 0, crc32fast::Hasher::new());
-        for line in BufReader::new(buffered.get_mut()).split(b'\n') {
+        let mut edited = Spool::create(spill)?;
+        for line in self.kept()?.lines()? {
             let line = line.map_err(spool("read"))?;
-            let row = serde_json::from_slice(&line).map_err(internal)?;
-            if let Some(row) = edit(row) {
-                let mut line = serde_json::to_vec(&row).map_err(internal)?;
-                line.push(b'\n');
-                writer.write_all(&line).map_err(spool("append to"))?;
-                crc.update(&line);
-                rows += 1;
-                bytes += line.len() as u64;
+            if let Some(row) = edit(serde_json::from_slice(&line).map_err(internal)?) {
+                edited.push(&line_of(&row)?)?;
             }
         }
-        let file = writer.into_inner().map_err(|error| spool("append to")(error.into_error()))?;
-        Ok(FinishedRows { file, rows, bytes, crc32: format!("{:08x}", crc.finalize()) })
+        edited.finish()
+    }
+
+    fn kept(&self) -> Result<MutexGuard<'_, Spool>, RunError> {
+        let nothing = || RunError::Internal("rows were asked for that nobody kept".to_owned());
+        let spool = self.spool.as_ref().ok_or_else(nothing)?;
+        Ok(spool.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -343,6 +382,12 @@ pub struct Superseded {
 }
 
 impl Superseded {
+    /// Returns whether all objects stand as they were published.
+    #[must_use]
+    pub fn has_no_published(&self) -> bool {
+        self.published.is_empty() && self.in_shards.is_empty()
+    }
+
     /// Returns what stands for a rejection.
     #[must_use]
     pub fn rejected(&self, row: RejectedRow) -> Option<RejectedRow> {
@@ -375,8 +420,8 @@ mod tests {
             rows.push(&PublishedRow::new(key.to_owned(), &[Bytes::from_static(b"123456789")]))
                 .unwrap();
         }
-        let finished =
-            rows.finish(spill.path(), |row: PublishedRow| (row.key != "b").then_some(row)).unwrap();
+        let edit = |row: PublishedRow| (row.key != "b").then_some(row);
+        let finished = rows.finish_edited(spill.path(), edit).unwrap();
         let text = std::fs::read_to_string(finished.file.path()).unwrap();
         assert_eq!(
             text,
@@ -384,6 +429,19 @@ mod tests {
         );
         assert_eq!((finished.rows, finished.bytes), (2, text.len() as u64));
         assert_eq!(finished.crc32, format!("{:08x}", crc32fast::hash(text.as_bytes())));
+
+        let all = |row: PublishedRow| Some(row);
+        let edited = rows.finish_edited(spill.path(), all).unwrap();
+        let as_added = rows.finish(spill.path()).unwrap();
+        assert_eq!(
+            std::fs::read(edited.file.path()).unwrap(),
+            std::fs::read(as_added.file.path()).unwrap()
+        );
+        assert_eq!(
+            (edited.rows, edited.bytes, &edited.crc32),
+            (as_added.rows, as_added.bytes, &as_added.crc32)
+        );
+        assert_eq!(as_added.rows, 3);
     }
 
     #[test]

@@ -364,15 +364,19 @@ impl Run {
         let folder = format!("_dcmjoin/{}", run.name);
         let spill = run.spill.path();
         let mut rejections = Rejections::default();
-        let rejected = rows.rejected.finish(spill, |row: RejectedRow| {
+        let rejected = rows.rejected.finish_edited(spill, |row: RejectedRow| {
             let row = superseded.rejected(row)?;
             rejections.count(&row);
             Some(row)
         })?;
-        let published =
-            rows.published.finish(spill, |row: PublishedRow| superseded.published(row))?;
-        let unpaired = rows.unpaired.finish(spill, Some::<UnpairedRow>)?;
-        let conflict_rows = rows.conflicts.finish(spill, Some::<crate::rows::ConflictRow>)?;
+        let published = if superseded.has_no_published() {
+            rows.published.finish(spill)?
+        } else {
+            let edit = |row: PublishedRow| superseded.published(row);
+            rows.published.finish_edited(spill, edit)?
+        };
+        let (unpaired, conflict_rows) =
+            (rows.unpaired.finish(spill)?, rows.conflicts.finish(spill)?);
         let instances = counted.books.instances;
         let durable = instances.published + instances.already_there;
         if published.rows() != durable {
