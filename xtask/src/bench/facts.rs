@@ -24,9 +24,9 @@ const LOGS: &[(&str, &str, &str)] = &[
 /// Of each log in each repeat.
 const PAIRS: u64 = 200_000;
 /// Pairs that an assemble worker asks for at once; otherwise as many as an append has facts.
-const ASKED_AT_ONCE: u64 = 2_048;
-/// Fewer, since each answer is a round trip.
-const PAIRS_ASKED: u64 = 20_480;
+const ASKED_AT_ONCE: u64 = 8_192;
+/// Some answers of so many.
+const PAIRS_ASKED: u64 = 40_960;
 /// Tasks, workers that claim at the same time, and how many each claims at once.
 const CLAIMS: [u64; 3] = [10_000, 8, 4];
 /// Facts of the memory bench.
@@ -76,7 +76,8 @@ fn subjects(bench: &Bench<'_>, folder: &Path) -> Result<Vec<Subject>> {
     ])
 }
 
-/// One run, and the same job by a worker with raw objects on each log.
+/// One run, and the same job by a worker with raw objects on each log: on all processors, which servers share, and on
+/// one, which leaves them the others.
 pub(crate) fn raw(bench: &Bench<'_>, book: &mut Book) -> Result<()> {
     bench.context.tools()?;
     let data = bench.synth(STAGED_INSTANCES, &[])?;
@@ -87,16 +88,17 @@ pub(crate) fn raw(bench: &Bench<'_>, book: &mut Book) -> Result<()> {
     let mut kafka = KafkaLimit::start()?;
     let mut clickhouse = ClickHouseLimit::start(folder.path())?;
     for repeat in bench.repeats() {
-        let row = join(bench, &data, &bench.fresh()?, None, &[])?;
-        book.add("raw", "run", repeat, row);
-        let row = work(bench, &data, &["0,1"], &["--raw"], &[])?;
-        book.add("raw", LOGS[0].0, repeat, row);
-        let servers: [&mut dyn Limit; 3] = [&mut postgres, &mut kafka, &mut clickhouse];
-        for ((name, ..), server) in LOGS[1..].iter().zip(servers) {
-            server.fresh()?;
-            let facts = ["--facts", &server.url()];
-            let row = work(bench, &data, &["0,1"], &["--raw"], &facts)?;
-            book.add("raw", name, repeat, row);
+        for (processors, suffix) in [("0,1", ""), ("0", "-alone")] {
+            let mut add =
+                |name: &str, row| book.add("raw", &format!("{name}{suffix}"), repeat, row);
+            add("run", join(bench, &data, &bench.fresh()?, Some(processors), &[])?);
+            add(LOGS[0].0, work(bench, &data, &[processors], &["--raw"], &[])?);
+            let servers: [&mut dyn Limit; 3] = [&mut postgres, &mut kafka, &mut clickhouse];
+            for ((name, ..), server) in LOGS[1..].iter().zip(servers) {
+                server.fresh()?;
+                let facts = ["--facts", &server.url()];
+                add(name, work(bench, &data, &[processors], &["--raw"], &facts)?);
+            }
         }
         book.save().context("keep what is measured")?;
     }

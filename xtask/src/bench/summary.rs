@@ -45,6 +45,19 @@ macro_rules! beside {
     };
 }
 
+/// Raw objects beside a run.
+macro_rules! raw {
+    ($what:literal, $variant:literal, $run:literal) => {
+        Target {
+            what: $what,
+            goal: ">= 0.40",
+            unit: "x",
+            values: |book| book.ratios("raw", $variant, $run),
+            met: |found| found.median >= 0.4,
+        }
+    };
+}
+
 const TARGETS: &[Target] = &[
     Target {
         what: "folder to folder on tmpfs, instances/s against the Python reference",
@@ -263,34 +276,22 @@ const TARGETS: &[Target] = &[
         values: |book| book.ratios("staged", "two-runs", "run-alone"),
         met: |_| true,
     },
-    Target {
-        what: "one worker with raw objects and the embedded log, against `dcmjoin run`",
-        goal: ">= 0.40",
-        unit: "x",
-        values: |book| book.ratios("raw", "embedded", "run"),
-        met: |found| found.median >= 0.4,
-    },
-    Target {
-        what: "one worker with raw objects and the log in PostgreSQL, against `dcmjoin run`",
-        goal: ">= 0.40",
-        unit: "x",
-        values: |book| book.ratios("raw", "postgres", "run"),
-        met: |found| found.median >= 0.4,
-    },
-    Target {
-        what: "one worker with raw objects and the log in Kafka, against `dcmjoin run`",
-        goal: ">= 0.40",
-        unit: "x",
-        values: |book| book.ratios("raw", "kafka", "run"),
-        met: |found| found.median >= 0.4,
-    },
-    Target {
-        what: "one worker with raw objects and the log in ClickHouse, against `dcmjoin run`",
-        goal: ">= 0.40",
-        unit: "x",
-        values: |book| book.ratios("raw", "clickhouse", "run"),
-        met: |found| found.median >= 0.4,
-    },
+    raw!(
+        "one worker with raw objects and the embedded log, against `dcmjoin run`",
+        "embedded",
+        "run"
+    ),
+    raw!("the same with the log in PostgreSQL", "postgres", "run"),
+    raw!("the same with the log in Kafka", "kafka", "run"),
+    raw!("the same with the log in ClickHouse", "clickhouse", "run"),
+    raw!(
+        "one worker with raw objects and the embedded log on one processor, against `dcmjoin run` on one",
+        "embedded-alone",
+        "run-alone"
+    ),
+    raw!("the same with the log in PostgreSQL", "postgres-alone", "run-alone"),
+    raw!("the same with the log in Kafka", "kafka-alone", "run-alone"),
+    raw!("the same with the log in ClickHouse", "clickhouse-alone", "run-alone"),
     Target {
         what: "two processors over one",
         goal: "none",
