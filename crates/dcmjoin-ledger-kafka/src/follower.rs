@@ -13,11 +13,11 @@ use rdkafka::{Offset, TopicPartitionList};
 use crate::log::{Shared, broke};
 
 /// What is fetched ahead, for all partitions together: the client takes some 600 bytes for a record of 200.
-const AHEAD_KIB: &str = "4096";
+const AHEAD_KIB: &str = "2048";
 const AHEAD: &str = "20000";
 /// Bytes of one answer of a broker, and of one partition in it.
-const FETCH_BYTES: &str = "4194304";
-const PART_BYTES: &str = "1048576";
+const FETCH_BYTES: &str = "1048576";
+const PART_BYTES: &str = "262144";
 
 /// How long it is waited for where partitions are.
 const LEADERS_MAX: Duration = Duration::from_secs(2);

@@ -12,7 +12,7 @@ use crate::log::{OUTAGE_MAX, Shared, failed};
 use crate::state::{State, Topic, start};
 
 /// Records that are taken in at once.
-pub(crate) const RECORDS_MAX: usize = 20_000;
+pub(crate) const RECORDS_MAX: usize = 2_000;
 const WAIT: Duration = Duration::from_millis(200);
 
 /// All partitions, read by nobody's leave.

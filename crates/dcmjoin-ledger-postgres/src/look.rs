@@ -14,7 +14,7 @@ use crate::session::{failed, words};
 use crate::values::Wide;
 
 /// Arrivals of one read: each has at most a hundred fingerprints.
-pub(crate) const ARRIVALS_A_READ: u32 = 256;
+pub(crate) const ARRIVALS_A_READ: u32 = 128;
 /// Names that a reader remembers: archives of some campaigns.
 const NAMES_MAX: usize = 100_000;
 
