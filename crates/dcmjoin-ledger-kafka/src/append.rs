@@ -13,17 +13,11 @@ use rdkafka::types::RDKafkaErrorCode;
 use tokio::sync::Notify;
 
 use crate::log::{OUTAGE_MAX, Shared, broke, failed};
+use crate::message::Item;
 
 /// The client's queue is full for so long at most, while brokers take what is in it.
 const FULL_MAX: Duration = Duration::from_secs(60);
 const FULL_AGAIN: Duration = Duration::from_millis(5);
-
-/// A record to be sent; without a value it forgets.
-pub(crate) struct Item {
-    pub(crate) partition: u16,
-    pub(crate) key: Vec<u8>,
-    pub(crate) value: Option<Vec<u8>>,
-}
 
 /// What is left of records that were sent together.
 struct Batch {
@@ -73,7 +67,8 @@ impl Appender {
     fn producer(shared: &Shared) -> Result<Producer, Error> {
         let mut config = shared.config();
         config.set("enable.idempotence", "true").set("acks", "all");
-        config.set("compression.type", "lz4").set("linger.ms", "10");
+        // A record has many facts: there is little to wait for.
+        config.set("compression.type", "lz4").set("linger.ms", "1");
         config.set("message.timeout.ms", OUTAGE_MAX.as_millis().to_string());
         // The bound of what waits to be sent.
         config.set("queue.buffering.max.messages", "200000");

@@ -9,15 +9,14 @@ use std::time::{Duration, Instant};
 use dcmjoin_ledger::Error;
 use dcmjoin_ledger::binding::StoreId;
 
-use crate::append::Item;
 use crate::follower::Follower;
 use crate::log::{Kafka, OUTAGE_MAX, Shared, blocking, failed};
+use crate::message::Item;
 
 /// The key says all; a record without a value would forget it.
 const IS_STORE: &[u8] = b"store";
 const PARTITION: u16 = 0;
 /// Ids that are looked at: those who come at the same moment, and each has one.
-const RECORDS_MAX: usize = 1_000;
 const WAIT: Duration = Duration::from_millis(200);
 
 pub(crate) async fn bind(log: &Kafka, store: &StoreId) -> Result<(), Error> {
@@ -38,12 +37,19 @@ async fn first(log: &Kafka) -> Result<Option<String>, Error> {
 
 fn read_first(shared: &Shared) -> Result<Option<String>, Error> {
     let mut follower = Follower::new(shared, &shared.store())?;
+    if follower.is_empty(i32::from(PARTITION)) {
+        return Ok(None);
+    }
     follower.assign([i32::from(PARTITION)], &BTreeMap::new())?;
     let until = Instant::now() + OUTAGE_MAX;
     loop {
         // Records of a partition come in its order.
-        if let Some(record) = follower.read(RECORDS_MAX, WAIT)?.first() {
-            return Ok(Some(String::from_utf8_lossy(&record.key).into_owned()));
+        let mut first = None;
+        follower.read(1, WAIT, |record| {
+            first = Some(String::from_utf8_lossy(record.key).into_owned());
+        })?;
+        if first.is_some() {
+            return Ok(first);
         }
         if !follower.ended().is_empty() {
             return Ok(None);

@@ -22,13 +22,12 @@ const PART_BYTES: &str = "262144";
 /// How long it is waited for where partitions are.
 const LEADERS_MAX: Duration = Duration::from_secs(2);
 
-/// A record as it was read.
-pub(crate) struct Record {
+/// A record, as it lies in the client's memory.
+pub(crate) struct Record<'a> {
     pub(crate) partition: i32,
     pub(crate) offset: i64,
-    pub(crate) key: Vec<u8>,
-    pub(crate) value: Option<Vec<u8>>,
-    /// When it was appended, in milliseconds since 1970 by the broker's clock.
+    pub(crate) key: &'a [u8],
+    pub(crate) value: Option<&'a [u8]>,
     pub(crate) time: i64,
 }
 
@@ -57,6 +56,12 @@ impl Follower {
         Ok(Self { consumer, topic: topic.to_owned(), ended: BTreeSet::new() })
     }
 
+    /// Returns whether a partition is known to have no records: to be told that by reading it takes longer.
+    pub(crate) fn is_empty(&self, partition: i32) -> bool {
+        let marks = self.consumer.fetch_watermarks(&self.topic, partition, LEADERS_MAX);
+        marks.is_ok_and(|(first, end)| first == end)
+    }
+
     /// Reads these partitions from now on, each from its offset, or from its start.
     pub(crate) fn assign(
         &mut self,
@@ -79,28 +84,37 @@ impl Follower {
         &self.ended
     }
 
-    /// Returns what is there, at most `max` records; where nothing is, what comes first within a time.
-    pub(crate) fn read(&mut self, max: usize, wait: Duration) -> Result<Vec<Record>, Error> {
-        let (mut records, mut left) = (Vec::new(), wait);
-        while records.len() < max {
+    /// Gives what is there, at most `max` records; where nothing is, what comes first within a time. Returns how
+    /// many there were; those before an error were given.
+    pub(crate) fn read(
+        &mut self,
+        max: usize,
+        wait: Duration,
+        mut give: impl FnMut(&Record<'_>),
+    ) -> Result<usize, Error> {
+        let (mut count, mut left) = (0, wait);
+        while count < max {
             let polled = self.consumer.poll(left);
             left = Duration::ZERO;
             match polled {
                 None => break,
-                Some(Ok(message)) => records.push(Record {
-                    partition: message.partition(),
-                    offset: message.offset(),
-                    key: message.key().unwrap_or_default().to_vec(),
-                    value: message.payload().map(<[u8]>::to_vec),
-                    time: time(message.timestamp()),
-                }),
+                Some(Ok(message)) => {
+                    count += 1;
+                    give(&Record {
+                        partition: message.partition(),
+                        offset: message.offset(),
+                        key: message.key().unwrap_or_default(),
+                        value: message.payload(),
+                        time: time(message.timestamp()),
+                    });
+                }
                 Some(Err(KafkaError::PartitionEOF(partition))) => {
                     self.ended.insert(partition);
                 }
                 Some(Err(error)) => pass(&error)?,
             }
         }
-        Ok(records)
+        Ok(count)
     }
 }
 

@@ -36,23 +36,35 @@ impl Lag {
     }
 
     fn is_there(&self) -> Result<bool, KafkaError> {
-        let mut list = TopicPartitionList::new();
-        for partition in 0..PARTITIONS {
-            list.add_partition(&self.topic, i32::from(partition));
-        }
-        let told = self.consumer.committed_offsets(list, OUTAGE_MAX)?;
-        for told in told.elements() {
-            let (first, end) =
-                self.consumer.fetch_watermarks(&self.topic, told.partition(), OUTAGE_MAX)?;
-            let next = match told.offset() {
-                Offset::Offset(next) => next,
-                // Nothing was told of it yet.
-                _ => first,
+        let told =
+            self.consumer.committed_offsets(self.partitions(Offset::Invalid)?, OUTAGE_MAX)?;
+        // Where an offset is asked for that has no time, brokers tell the end: all of them at once.
+        let ends = self.consumer.offsets_for_times(self.partitions(Offset::End)?, OUTAGE_MAX)?;
+        for end in ends.elements() {
+            let Offset::Offset(end_at) = end.offset() else { return Ok(false) };
+            let told = told.find_partition(&self.topic, end.partition()).map(|told| told.offset());
+            let next = match told {
+                Some(Offset::Offset(next)) => next,
+                // Nothing was told of it yet, and something may have been compacted.
+                _ if end_at > 0 => self.first(end.partition())?,
+                _ => 0,
             };
-            if next < end {
+            if next < end_at {
                 return Ok(false);
             }
         }
         Ok(true)
+    }
+
+    fn partitions(&self, offset: Offset) -> Result<TopicPartitionList, KafkaError> {
+        let mut list = TopicPartitionList::new();
+        for partition in 0..PARTITIONS {
+            list.add_partition_offset(&self.topic, i32::from(partition), offset)?;
+        }
+        Ok(list)
+    }
+
+    fn first(&self, partition: i32) -> Result<i64, KafkaError> {
+        Ok(self.consumer.fetch_watermarks(&self.topic, partition, OUTAGE_MAX)?.0)
     }
 }

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use dcmjoin_ledger::binding::StoreId;
 use dcmjoin_ledger::facts::{
     Assignment, Capabilities, Dedup, Durable, FACTS_MAX, Fact, FactDepth, FactLog, FactReader,
-    Fencing, PARTITIONS, Pairing, Until, few_enough, partition,
+    Fencing, PARTITIONS, Pairing, Until, few_enough,
 };
 use dcmjoin_ledger::tasks::LEASE;
 use dcmjoin_ledger::{CampaignName, Error};
@@ -20,10 +20,11 @@ use rdkafka::types::RDKafkaErrorCode;
 
 use crate::address::Address;
 use crate::admit::admitted;
-use crate::append::{Appender, Item};
+use crate::append::Appender;
 use crate::binding;
+use crate::forget::forget;
 use crate::lag::Lag;
-use crate::message::{fact_key, fact_value};
+use crate::message::{Item, facts_to_items};
 use crate::reader::Reader;
 use crate::view::View;
 
@@ -35,8 +36,6 @@ const FORGETS_FOR_MS: &str = "604800000";
 const DEFAULT_REPLICATION: i32 = -1;
 /// How long the workers are behind before it is looked at whose pairs are left.
 const VIEW_AFTER: Duration = Duration::from_secs(10);
-/// Facts that are forgotten at once.
-const PAGE: usize = 10_000;
 
 /// Facts in two topics.
 #[derive(Clone)]
@@ -194,11 +193,7 @@ impl FactLog for Kafka {
 
     async fn append(&self, campaign: &CampaignName, facts: &[Fact]) -> Result<(), Error> {
         few_enough(facts)?;
-        let items = facts.iter().map(|fact| Item {
-            partition: partition(fact.fingerprint),
-            key: fact_key(campaign.as_str(), fact),
-            value: Some(fact_value(fact)),
-        });
+        let items = facts_to_items(campaign.as_str(), facts).into_iter();
         self.appender.append(&self.shared.halves(), items).await
     }
 
@@ -244,30 +239,12 @@ impl FactLog for Kafka {
     }
 
     async fn forget(&self, campaign: &CampaignName) -> Result<(), Error> {
-        for (topic, keys) in [
-            (self.shared.halves(), View::fact_keys as Keys),
-            (self.shared.pairs(), View::done_keys as Keys),
-        ] {
-            let mut after = Vec::new();
-            loop {
-                let name = campaign.clone();
-                let page = self.ask(move |view| keys(view, name.as_str(), &after, PAGE)).await?;
-                let Some((_, last)) = page.last() else { break };
-                after = last.clone();
-                let items = page.into_iter().map(|(fingerprint, key)| Item {
-                    partition: partition(fingerprint),
-                    key,
-                    value: None,
-                });
-                self.appender.append(&topic, items).await?;
-            }
+        for topic in [self.shared.halves(), self.shared.pairs()] {
+            forget(&self.shared, &self.appender, &topic, campaign.as_str()).await?;
         }
         Ok(())
     }
 }
-
-/// Lists keys of a campaign after one, each with its fingerprint.
-type Keys = fn(&View, &str, &[u8], usize) -> Result<Vec<(u128, Vec<u8>)>, Error>;
 
 /// Says which setting no client can be made with.
 fn check_client(shared: &Shared) -> Result<(), Error> {
@@ -294,12 +271,14 @@ async fn make_topics(shared: &Shared) -> Result<(), Error> {
     let topics: Vec<NewTopic<'_>> = topics.collect();
     let made = admin.create_topics(&topics, &options).await.map_err(|error| broke(&error))?;
     for topic in made {
-        match topic {
-            Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
+        let name = match topic {
+            Ok(_) => continue,
+            Err((name, RDKafkaErrorCode::TopicAlreadyExists)) => name,
             Err((_, code)) => return Err(failed(format!("a topic cannot be made: {code}"))),
-        }
-    }
-    for (name, partitions) in &names {
+        };
+        let Some((_, partitions)) = names.iter().find(|(wanted, _)| *wanted == name) else {
+            continue;
+        };
         let metadata = admin.inner().fetch_metadata(Some(name.as_str()), OUTAGE_MAX);
         let metadata = metadata.map_err(|error| broke(&error))?;
         let found = metadata.topics().first().map_or(0, |topic| topic.partitions().len());

@@ -1,15 +1,48 @@
-//! Facts and pairs as records. The key says which fact or pair it is, so that compaction keeps each
-//! once, and one without a value forgets it; it begins with the fingerprint, big-endian. The key of a pair
-//! is the beginning of the keys of its facts.
+//! Facts and pairs as records, many in one: a record costs a client and a broker more than the fact in it does.
+//!
+//! The key of a record begins with sixteen bytes, and the form follows:
+//!
+//! | form | sixteen bytes | then | value |
+//! |---|---|---|---|
+//! | 1 | fingerprint | campaign, UID, of a fact also half, archive and offset | one fact or pair |
+//! | 2 | XXH3-128 of the value | campaign | facts of one archive, or pairs |
+//! | 3 | zeros | campaign | `forgotten`: what came before in this partition is no more |
+//!
+//! So a key has one content, and compaction takes nothing that another record does not have. Records of form 1 are
+//! read, and no longer written. A record without a value takes one of form 1 back; of form 2 it only frees space,
+//! after one of form 3.
+//!
+//! A reader keeps each fact and pair under its key of form 1. The key of a pair is the beginning of the keys of its
+//! facts.
 
-use dcmjoin_ledger::facts::Fact;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+
+use dcmjoin_ledger::facts::{Fact, partition};
 use dcmjoin_model::{Half, SopInstanceUid};
 use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::xxh3_128;
 
-/// The form of keys, after the fingerprint.
-const FORM: u8 = 1;
-/// The value of a pair that is done: its key says all.
-pub(crate) const DONE: &[u8] = b"done";
+/// A record with one fact or pair; and the keys that readers keep.
+const SINGLE: u8 = 1;
+/// A record with several.
+const BATCH: u8 = 2;
+/// A record that forgets a campaign in its partition.
+const MARK: u8 = 3;
+const FORGOTTEN: &[u8] = b"forgotten";
+
+/// Facts or pairs of one record: it stays well below what brokers take, which is a million bytes.
+const BATCH_MAX: usize = 256;
+
+/// A record to be sent; without a value it takes back, or frees space.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Item {
+    pub(crate) partition: u16,
+    pub(crate) key: Vec<u8>,
+    pub(crate) value: Option<Vec<u8>>,
+}
 
 /// Which fact.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
@@ -39,48 +72,196 @@ pub(crate) struct PairKey<'a> {
     pub(crate) uid: &'a str,
 }
 
+/// Of records with several, and of those that forget.
+#[derive(Serialize, Deserialize)]
+struct BatchKey<'a> {
+    form: u8,
+    campaign: &'a str,
+}
+
+/// Facts of one archive.
+#[derive(Serialize, Deserialize)]
+struct FactBatch<'a> {
+    is_image: bool,
+    #[serde(borrow)]
+    archive: &'a str,
+    version: Option<&'a str>,
+    facts: Vec<BatchFact<'a>>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct BatchFact<'a> {
+    fingerprint: u128,
+    uid: &'a str,
+    offset: u64,
+    length: u64,
+    digest: u128,
+    crc32c: u32,
+}
+
+/// Fingerprints and UIDs of pairs.
+#[derive(Serialize, Deserialize)]
+struct PairBatch<'a>(#[serde(borrow)] Vec<(u128, &'a str)>);
+
+/// What a record says, by the keys that readers keep.
+pub(crate) trait Told {
+    /// Something is there.
+    fn is(&mut self, key: &[u8], value: &[u8]);
+    /// It is no more.
+    fn is_not(&mut self, key: &[u8]);
+    /// Nothing of a campaign is any more, in the record's partition.
+    fn forgets(&mut self, campaign: &str);
+}
+
 impl FactKey<'_> {
     pub(crate) fn half(&self) -> Half {
         if self.is_image { Half::Image } else { Half::Metadata }
     }
 }
 
-pub(crate) fn fact_key(campaign: &str, fact: &Fact) -> Vec<u8> {
-    let key = FactKey {
-        form: FORM,
-        campaign,
-        uid: fact.uid.as_str(),
-        is_image: fact.half == Half::Image,
-        archive: &fact.archive,
-        offset: fact.offset,
-    };
-    extend(fact.fingerprint, &key)
+/// Returns facts of a campaign as records.
+pub(crate) fn facts_to_items(campaign: &str, facts: &[Fact]) -> Vec<Item> {
+    let mut batches: BTreeMap<_, Vec<&Fact>> = BTreeMap::new();
+    for fact in facts {
+        let place = (partition(fact.fingerprint), fact.half == Half::Image);
+        let archive = (fact.archive.as_str(), fact.version.as_deref());
+        batches.entry((place, archive)).or_default().push(fact);
+    }
+    let mut items = Vec::new();
+    for (((partition, is_image), (archive, version)), facts) in batches {
+        for facts in facts.chunks(BATCH_MAX) {
+            let facts = facts.iter().map(|fact| BatchFact {
+                fingerprint: fact.fingerprint,
+                uid: fact.uid.as_str(),
+                offset: fact.offset,
+                length: fact.length,
+                digest: fact.digest,
+                crc32c: fact.crc32c,
+            });
+            let batch = FactBatch { is_image, archive, version, facts: facts.collect() };
+            items.push(item(partition, campaign, &batch));
+        }
+    }
+    items
 }
 
-pub(crate) fn fact_value(fact: &Fact) -> Vec<u8> {
-    let value = FactValue {
-        version: fact.version.as_deref(),
-        length: fact.length,
-        digest: fact.digest,
-        crc32c: fact.crc32c,
-    };
-    postcard::to_allocvec(&value).expect("numbers and texts have a form")
+/// Returns pairs that are done as records, by their keys.
+pub(crate) fn done_to_items<'a>(keys: impl Iterator<Item = &'a [u8]>) -> Vec<Item> {
+    let mut batches: BTreeMap<_, Vec<(u128, &str)>> = BTreeMap::new();
+    for (fingerprint, key) in keys.filter_map(read_pair_key) {
+        let place = (partition(fingerprint), key.campaign);
+        batches.entry(place).or_default().push((fingerprint, key.uid));
+    }
+    let mut items = Vec::new();
+    for ((partition, campaign), pairs) in batches {
+        for pairs in pairs.chunks(BATCH_MAX) {
+            items.push(item(partition, campaign, &PairBatch(pairs.to_vec())));
+        }
+    }
+    items
+}
+
+fn item(partition: u16, campaign: &str, batch: &impl Serialize) -> Item {
+    let value = bytes(batch);
+    let key = extend(xxh3_128(&value), &BatchKey { form: BATCH, campaign });
+    Item { partition, key, value: Some(value) }
+}
+
+/// Returns the record that forgets a campaign in a partition.
+pub(crate) fn mark(campaign: &str, partition: u16) -> Item {
+    let key = extend(0, &BatchKey { form: MARK, campaign });
+    Item { partition, key, value: Some(FORGOTTEN.to_vec()) }
+}
+
+/// Returns whether a record has facts or pairs of a campaign.
+pub(crate) fn is_of(key: &[u8], campaign: &str) -> bool {
+    let read = read_pair_key(key).is_some_and(|(_, key)| key.campaign == campaign);
+    read || read_batch_key(key).is_some_and(|key| key.form == BATCH && key.campaign == campaign)
+}
+
+/// Tells what a record of facts says; nothing, where it is not of this program.
+pub(crate) fn tell_facts(key: &[u8], value: Option<&[u8]>, told: &mut impl Told) {
+    if read_fact_key(key).is_some() {
+        match value {
+            None => told.is_not(key),
+            Some(value) if read_fact_value(value).is_some() => told.is(key, value),
+            Some(_) => {}
+        }
+        return;
+    }
+    let (Some(batch), Some(value)) = (read_batch_key(key), value) else { return };
+    let campaign = batch.campaign;
+    if batch.form == MARK {
+        return told.forgets(campaign);
+    }
+    let Ok(batch) = postcard::from_bytes::<FactBatch<'_>>(value) else { return };
+    let FactBatch { is_image, archive, version, facts } = batch;
+    let (mut key, mut value) = (Vec::new(), Vec::new());
+    for fact in facts {
+        let BatchFact { fingerprint, uid, offset, length, digest, crc32c } = fact;
+        if SopInstanceUid::parse(uid).is_err() {
+            continue;
+        }
+        key.clear();
+        key.extend_from_slice(&fingerprint.to_be_bytes());
+        key = put(key, &FactKey { form: SINGLE, campaign, uid, is_image, archive, offset });
+        value.clear();
+        value = put(value, &FactValue { version, length, digest, crc32c });
+        told.is(&key, &value);
+    }
+}
+
+/// Tells what a record of pairs says; nothing, where it is not of this program.
+pub(crate) fn tell_pairs(key: &[u8], value: Option<&[u8]>, told: &mut impl Told) {
+    if read_pair_key(key).is_some() {
+        match value {
+            None => told.is_not(key),
+            Some(value) => told.is(key, value),
+        }
+        return;
+    }
+    let (Some(batch), Some(value)) = (read_batch_key(key), value) else { return };
+    if batch.form == MARK {
+        return told.forgets(batch.campaign);
+    }
+    let Ok(PairBatch(pairs)) = postcard::from_bytes(value) else { return };
+    for (fingerprint, uid) in pairs {
+        told.is(&pair_key(batch.campaign, fingerprint, uid), &[]);
+    }
 }
 
 pub(crate) fn pair_key(campaign: &str, fingerprint: u128, uid: &str) -> Vec<u8> {
-    extend(fingerprint, &PairKey { form: FORM, campaign, uid })
+    extend(fingerprint, &PairKey { form: SINGLE, campaign, uid })
 }
 
-fn extend(fingerprint: u128, key: &impl Serialize) -> Vec<u8> {
-    let bytes = fingerprint.to_be_bytes().to_vec();
-    postcard::to_extend(key, bytes).expect("numbers and texts have a form")
+fn extend(first: u128, key: &impl Serialize) -> Vec<u8> {
+    put(first.to_be_bytes().to_vec(), key)
 }
 
-/// Returns fingerprint and key of a record, or nothing where it is not of this program.
+fn bytes(value: &impl Serialize) -> Vec<u8> {
+    put(Vec::new(), value)
+}
+
+fn put(bytes: Vec<u8>, value: &impl Serialize) -> Vec<u8> {
+    postcard::to_extend(value, bytes).expect("numbers and texts have a form")
+}
+
+fn read_batch_key(bytes: &[u8]) -> Option<BatchKey<'_>> {
+    let (_, rest) = bytes.split_first_chunk::<16>()?;
+    let key: BatchKey<'_> = postcard::from_bytes(rest).ok()?;
+    [BATCH, MARK].contains(&key.form).then_some(key)
+}
+
+/// Returns the fingerprint that a key begins with.
+pub(crate) fn fingerprint(key: &[u8]) -> u128 {
+    key.first_chunk().map_or(0, |key| u128::from_be_bytes(*key))
+}
+
+/// Returns fingerprint and key of a fact, or nothing where the key is none.
 pub(crate) fn read_fact_key(bytes: &[u8]) -> Option<(u128, FactKey<'_>)> {
     let (fingerprint, rest) = bytes.split_first_chunk()?;
     let key: FactKey<'_> = postcard::from_bytes(rest).ok()?;
-    let is_known = key.form == FORM && SopInstanceUid::parse(key.uid).is_ok();
+    let is_known = key.form == SINGLE && SopInstanceUid::parse(key.uid).is_ok();
     is_known.then_some((u128::from_be_bytes(*fingerprint), key))
 }
 
@@ -95,51 +276,9 @@ pub(crate) fn read_fact_value(bytes: &[u8]) -> Option<FactValue<'_>> {
     postcard::from_bytes(bytes).ok()
 }
 
+/// Returns fingerprint and key of a pair, or of a fact's pair.
 pub(crate) fn read_pair_key(bytes: &[u8]) -> Option<(u128, PairKey<'_>)> {
     let (fingerprint, rest) = bytes.split_first_chunk()?;
-    let key: PairKey<'_> = postcard::from_bytes(rest).ok()?;
-    (key.form == FORM).then_some((u128::from_be_bytes(*fingerprint), key))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn records_come_back_as_they_were() {
-        let fact = Fact {
-            fingerprint: 1 << 127 | 5,
-            uid: SopInstanceUid::parse("2.25.99").unwrap(),
-            half: Half::Image,
-            archive: "s3://a/b.tar".to_owned(),
-            version: Some("v".to_owned()),
-            offset: 512,
-            length: 7,
-            digest: 3,
-            crc32c: 4,
-        };
-        let bytes = fact_key("one", &fact);
-        assert_eq!(bytes[..16], fact.fingerprint.to_be_bytes());
-        let (fingerprint, key) = read_fact_key(&bytes).unwrap();
-        assert_eq!((fingerprint, key.campaign, key.uid), (fact.fingerprint, "one", "2.25.99"));
-        assert_eq!((key.half(), key.archive, key.offset), (Half::Image, "s3://a/b.tar", 512));
-        let value = fact_value(&fact);
-        let value = read_fact_value(&value).unwrap();
-        assert_eq!((value.version, value.length, value.digest, value.crc32c), (Some("v"), 7, 3, 4));
-        let of_fact = pair_key("one", fact.fingerprint, "2.25.99");
-        let bytes = fact_key("one", &fact);
-        assert_eq!(bytes[..pair_key_len(&bytes).unwrap()], of_fact);
-        assert_eq!(bytes[of_fact.len()], 1, "the half follows");
-        let bytes = pair_key("one", 9, "2.25.99");
-        let (fingerprint, key) = read_pair_key(&bytes).unwrap();
-        assert_eq!((fingerprint, key.campaign, key.uid), (9, "one", "2.25.99"));
-    }
-
-    #[test]
-    fn what_is_not_of_this_program_is_not_understood() {
-        for bytes in [&b""[..], b"short", &[0; 17], b"0123456789abcdef and something else"] {
-            assert!(read_fact_key(bytes).is_none());
-            assert!(read_pair_key(bytes).is_none());
-        }
-    }
+    let (key, _): (PairKey<'_>, _) = postcard::take_from_bytes(rest).ok()?;
+    (key.form == SINGLE).then_some((u128::from_be_bytes(*fingerprint), key))
 }

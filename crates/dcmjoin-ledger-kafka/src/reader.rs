@@ -19,10 +19,9 @@ use rdkafka::{Offset, TopicPartitionList};
 use crate::follower::Follower;
 use crate::log::{OUTAGE_MAX, Shared, blocking, broke};
 use crate::member::Member;
-use crate::message::{DONE, pair_key};
+use crate::message::{Item, done_to_items, pair_key};
 use crate::search::Search;
 use crate::state::{State, Topic};
-use crate::view::RECORDS_MAX;
 
 /// How long a topic is listened to at once.
 const LISTEN: Duration = Duration::from_millis(50);
@@ -135,17 +134,17 @@ impl Part {
                 }
                 true => [Duration::ZERO, LISTEN],
             };
-            let facts = self.halves.read(RECORDS_MAX, for_facts)?;
-            self.search.note(self.state.apply(Topic::Halves, &facts)?);
-            let done = self.pairs.read(RECORDS_MAX, for_done)?;
-            self.state.apply(Topic::Pairs, &done)?;
+            let state = &mut self.state;
+            let facts = state.follow(Topic::Halves, &mut self.halves, for_facts)?;
+            self.search.note(facts.new);
+            let done = state.follow(Topic::Pairs, &mut self.pairs, for_done)?;
             if Instant::now() >= soon {
                 let found = self.found(max)?;
                 if !found.is_empty() {
                     return Ok(found);
                 }
             }
-            let has_waited = std::mem::replace(&mut is_quiet, facts.is_empty() && done.is_empty());
+            let has_waited = std::mem::replace(&mut is_quiet, facts.records + done.records == 0);
             let has_all = !self.lacks(&self.halves) && !self.lacks(&self.pairs);
             if (is_quiet && has_waited && has_all) || Instant::now() >= until {
                 let found = self.found(max)?;
@@ -169,7 +168,7 @@ impl Part {
         for (topic, follower) in
             [(Topic::Halves, &mut self.halves), (Topic::Pairs, &mut self.pairs)]
         {
-            follower.assign(owned.iter().copied(), &self.state.positions(topic)?)?;
+            follower.assign(owned.iter().copied(), self.state.positions(topic))?;
         }
         self.owned = owned;
         Ok(())
@@ -177,7 +176,7 @@ impl Part {
 
     /// Tells what is settled, where that is more than the group knows.
     fn tell(&mut self) -> Result<(), Error> {
-        let mut settled = self.settled(&[])?;
+        let mut settled = self.settled(&[]);
         settled.retain(|partition, next| self.told.get(partition).is_none_or(|told| told < next));
         if settled.is_empty() {
             return Ok(());
@@ -191,13 +190,13 @@ impl Part {
 
     /// Returns the partitions that have no pairs left once these are done, each with the offset of the first fact
     /// that was not looked at.
-    fn settled(&self, done: &[Done]) -> Result<BTreeMap<i32, i64>, Error> {
+    fn settled(&self, done: &[Done]) -> BTreeMap<i32, i64> {
         let done: HashSet<&[u8]> = done.iter().map(|pair| pair.key.as_slice()).collect();
         let settled = self.search.settled(&done);
-        let mut positions = self.state.positions(Topic::Halves)?;
+        let mut positions = self.state.positions(Topic::Halves).clone();
         positions
             .retain(|partition, _| settled.contains(partition) && self.owned.contains(partition));
-        Ok(positions)
+        positions
     }
 
     fn list(&self, offsets: &BTreeMap<i32, i64>) -> Result<TopicPartitionList, KafkaError> {
@@ -228,7 +227,7 @@ impl Part {
             if pairs.iter().any(|pair| !self.owned.contains(&pair.partition)) {
                 return Err(Error::Fenced);
             }
-            let offsets = self.offsets(&pairs)?;
+            let offsets = self.offsets(&pairs);
             match self.say_done(&pairs, &offsets) {
                 Ok(()) => {
                     self.told.extend(offsets);
@@ -253,34 +252,36 @@ impl Part {
         Ok(())
     }
 
-    /// One transaction: pairs as records, and what is settled with them.
+    /// One transaction: pairs in records, and what is settled with them.
     fn say_done(&mut self, pairs: &[Done], offsets: &BTreeMap<i32, i64>) -> Result<(), KafkaError> {
         let metadata = self.member.metadata().map_err(|_| moving())?;
         let offsets = self.list(offsets)?;
         let topic = self.shared.pairs();
         let producer = self.producer()?;
         producer.begin_transaction()?;
-        for pair in pairs {
-            send(producer, &topic, pair)?;
+        for item in done_to_items(pairs.iter().map(|pair| pair.key.as_slice())) {
+            send(producer, &topic, &item)?;
         }
         producer.send_offsets_to_transaction(&offsets, &metadata, OUTAGE_MAX)?;
         // The client's own flush, which the commit begins with, looks no more often than each 100 ms.
         let until = Instant::now() + OUTAGE_MAX;
         while producer.in_flight_count() > 0 && Instant::now() < until {
-            producer.poll(FLUSH_EVERY);
+            // The client's own wait spins through its last millisecond.
+            producer.poll(Duration::ZERO);
+            std::thread::sleep(FLUSH_EVERY);
         }
         producer.commit_transaction(OUTAGE_MAX)
     }
 
     /// Returns the offsets of these pairs' partitions: where one is not settled with them, what was told before. The broker
     /// compares the generation only with offsets.
-    fn offsets(&self, pairs: &[Done]) -> Result<BTreeMap<i32, i64>, Error> {
-        let settled = self.settled(pairs)?;
+    fn offsets(&self, pairs: &[Done]) -> BTreeMap<i32, i64> {
+        let settled = self.settled(pairs);
         let next = |partition: i32| {
             let next = settled.get(&partition).or_else(|| self.told.get(&partition));
             (partition, next.copied().unwrap_or_default())
         };
-        Ok(pairs.iter().map(|pair| next(pair.partition)).collect())
+        pairs.iter().map(|pair| next(pair.partition)).collect()
     }
 
     /// Returns the producer; a new one ends what another of the same worker left open.
@@ -320,10 +321,12 @@ impl Done {
     }
 }
 
-fn send(producer: &BaseProducer, topic: &str, pair: &Done) -> Result<(), KafkaError> {
+fn send(producer: &BaseProducer, topic: &str, item: &Item) -> Result<(), KafkaError> {
     let until = Instant::now() + OUTAGE_MAX;
     loop {
-        let record = BaseRecord::to(topic).partition(pair.partition).key(&pair.key).payload(DONE);
+        let value = item.value.as_deref().unwrap_or_default();
+        let record = BaseRecord::to(topic).partition(i32::from(item.partition));
+        let record = record.key(&item.key).payload(value);
         match producer.send(record) {
             Ok(()) => return Ok(()),
             Err((KafkaError::MessageProduction(Code::QueueFull), _)) if Instant::now() < until => {

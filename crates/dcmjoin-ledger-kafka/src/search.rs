@@ -7,6 +7,7 @@ use dcmjoin_ledger::Error;
 use dcmjoin_ledger::facts::{Pair, partition};
 
 use crate::group::Group;
+use crate::message::fingerprint;
 use crate::state::{Done, State, start};
 
 /// Fingerprints that are remembered; where more come, their partitions are read again.
@@ -24,11 +25,6 @@ pub(crate) struct Search {
 
 fn of(fingerprint: u128) -> i32 {
     i32::from(partition(fingerprint))
-}
-
-/// Returns the fingerprint that a key begins with.
-fn print(key: &[u8]) -> u128 {
-    key.first_chunk().map_or(0, |key| u128::from_be_bytes(*key))
 }
 
 impl Search {
@@ -50,7 +46,7 @@ impl Search {
     pub(crate) fn keep(&mut self, is_kept: impl Fn(i32) -> bool) {
         self.at.retain(|partition, _| is_kept(*partition));
         self.fresh.retain(|print| is_kept(of(*print)));
-        self.given.retain(|key| is_kept(of(print(key))));
+        self.given.retain(|key| is_kept(of(fingerprint(key))));
     }
 
     /// Returns the partitions that were read to their ends and have no pairs left, once these are done.
@@ -62,7 +58,7 @@ impl Search {
         }
         for key in &self.given {
             if !done.contains(key.as_slice()) {
-                settled.remove(&of(print(key)));
+                settled.remove(&of(fingerprint(key)));
             }
         }
         settled

@@ -1,40 +1,48 @@
-//! What a reader knows of partitions, in a file that is gone with it and made again from the topics.
+//! What a reader knows of partitions: what came last in memory, the rest in a file that is gone with it and
+//! made again from the topics.
 //!
 //! Records are kept as they came, by their keys. A key begins with the fingerprint, so a partition is a range of
 //! keys; then come campaign and UID, which is all of a pair's key, so the facts of an instance are beside
 //! each other, and a read in the order of keys has pairs and what is without partner.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::Path;
+use std::time::Duration;
 
 use dcmjoin_ledger::Error;
 use dcmjoin_ledger::facts::{FactDepth, partition};
-use rusqlite::{Connection, Rows, Transaction, params};
+use rusqlite::{Connection, Row, Rows, Transaction, params};
 
-use crate::follower::Record;
+use crate::follower::{Follower, Record};
 use crate::group::Group;
 use crate::log::failed;
-use crate::message::{read_fact_key, read_fact_value, read_pair_key};
+use crate::message::{Told, fingerprint, read_pair_key, tell_facts, tell_pairs};
+use crate::recent::{Recent, Stored};
 
 /// No file but one: it has no name any more when others would be opened beside it. Pages stay in memory up
-/// to 32 MiB, and of those that a change touches also what was in them before: at most one a record.
+/// to 8 MiB, and of those that a change touches also what was in them before: at most one a row.
 const SCHEMA: &str = "
 PRAGMA journal_mode = MEMORY;
 PRAGMA synchronous = OFF;
 PRAGMA locking_mode = EXCLUSIVE;
 PRAGMA temp_store = MEMORY;
-PRAGMA cache_size = -32768;
-CREATE TABLE position (
-    topic INTEGER, partition INTEGER, next INTEGER NOT NULL, PRIMARY KEY (topic, partition))
-    WITHOUT ROWID;
+PRAGMA cache_size = -8192;
 CREATE TABLE fact (key BLOB PRIMARY KEY, value BLOB NOT NULL, came INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE done (key BLOB PRIMARY KEY) WITHOUT ROWID;
 ";
-const MOVE: &str = "
-INSERT INTO position VALUES (?1, ?2, ?3)
-ON CONFLICT (topic, partition) DO UPDATE SET next = excluded.next";
+const IS_FACT: &str = "INSERT OR IGNORE INTO fact VALUES (?1, ?2, ?3)";
 const IS_DONE: &str = "INSERT OR IGNORE INTO done VALUES (?1)";
+
+/// Records that are taken in at once.
+const RECORDS_MAX: usize = 200;
+/// What came last takes so much at most before it goes to the file, all of it.
+const RECENT_BYTES: usize = 64 << 20;
+/// Rows of one change of the file.
+const ROWS: usize = 2_000;
 
 /// One of the two topics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,9 +51,80 @@ pub(crate) enum Topic {
     Pairs,
 }
 
+impl Topic {
+    fn table(self) -> &'static str {
+        match self {
+            Self::Halves => "fact",
+            Self::Pairs => "done",
+        }
+    }
+}
+
+/// What came at once.
+pub(crate) struct Came {
+    pub(crate) records: usize,
+    /// Fingerprints of facts that are new, or come again after long.
+    pub(crate) new: Vec<u128>,
+}
+
+/// What is to be removed from the file.
+#[derive(Default)]
+struct Gone {
+    keys: Vec<Vec<u8>>,
+    /// Campaigns that are forgotten, each in a partition.
+    campaigns: Vec<(i32, String)>,
+}
+
+/// Takes in what a record says.
+struct Taking<'a> {
+    topic: Topic,
+    partition: i32,
+    time: i64,
+    recent: &'a mut Recent,
+    new: &'a mut Vec<u128>,
+    gone: &'a mut Gone,
+}
+
+impl Told for Taking<'_> {
+    fn is(&mut self, key: &[u8], value: &[u8]) {
+        if self.topic == Topic::Pairs {
+            return self.recent.add_done(key);
+        }
+        let fingerprint = fingerprint(key);
+        // A range of keys is read as a partition.
+        let is_here = i32::from(partition(fingerprint)) == self.partition;
+        if is_here && self.recent.add_fact(key, value, self.time) {
+            self.new.push(fingerprint);
+        }
+    }
+
+    fn is_not(&mut self, key: &[u8]) {
+        match self.topic {
+            Topic::Halves => self.recent.remove_fact(key),
+            Topic::Pairs => self.recent.remove_done(key),
+        }
+        self.gone.keys.push(key.to_vec());
+    }
+
+    fn forgets(&mut self, campaign: &str) {
+        let (after, before) = (start(self.partition), start(self.partition + 1));
+        let is_campaigns = |key: &[u8]| is_campaigns(key, campaign);
+        match self.topic {
+            Topic::Halves => self.recent.remove_facts(&after, &before, is_campaigns),
+            Topic::Pairs => self.recent.remove_all_done(&after, &before, is_campaigns),
+        }
+        self.gone.campaigns.push((self.partition, campaign.to_owned()));
+    }
+}
+
 /// Facts and pairs of the partitions that were read.
 pub(crate) struct State {
     connection: Connection,
+    recent: Recent,
+    /// Whether there is anything in the file.
+    is_put_down: bool,
+    /// The offsets to read on from, by topic and partition.
+    positions: [BTreeMap<i32, i64>; 2],
 }
 
 /// Returns the least key of a partition.
@@ -65,61 +144,110 @@ impl State {
         let connection = Connection::open(file.path()).map_err(failed)?;
         connection.execute_batch(SCHEMA).map_err(failed)?;
         file.close().map_err(|error| failed(error.kind()))?;
-        Ok(Self { connection })
+        let (recent, positions) = (Recent::default(), Default::default());
+        Ok(Self { connection, recent, is_put_down: false, positions })
     }
 
     /// Returns the offsets to read on from.
-    pub(crate) fn positions(&self, topic: Topic) -> Result<BTreeMap<i32, i64>, Error> {
-        let sql = "SELECT partition, next FROM position WHERE topic = ?1";
-        let mut query = self.connection.prepare_cached(sql).map_err(failed)?;
-        let rows = query.query_map([topic as i32], |row| Ok((row.get(0)?, row.get(1)?)));
-        rows.and_then(Iterator::collect).map_err(failed)
+    pub(crate) fn positions(&self, topic: Topic) -> &BTreeMap<i32, i64> {
+        &self.positions[topic as usize]
     }
 
-    /// Takes in what was read of a topic, whole or not at all; returns the fingerprints of facts that
-    /// are new.
-    pub(crate) fn apply(&mut self, topic: Topic, records: &[Record]) -> Result<Vec<u128>, Error> {
-        let mut new = Vec::new();
-        if records.is_empty() {
-            return Ok(new);
+    /// Takes in what a topic has, at most [`RECORDS_MAX`]; where there is nothing, what comes first within a time.
+    pub(crate) fn follow(
+        &mut self,
+        topic: Topic,
+        follower: &mut Follower,
+        wait: Duration,
+    ) -> Result<Came, Error> {
+        let Self { recent, positions, .. } = self;
+        let (mut new, mut gone) = (Vec::new(), Gone::default());
+        let read = follower.read(RECORDS_MAX, wait, |record| {
+            let Record { partition, offset, key, value, time } = *record;
+            let mut taking =
+                Taking { topic, partition, time, recent, new: &mut new, gone: &mut gone };
+            match topic {
+                Topic::Halves => tell_facts(key, value, &mut taking),
+                Topic::Pairs => tell_pairs(key, value, &mut taking),
+            }
+            positions[topic as usize].insert(partition, offset + 1);
+        });
+        if self.is_put_down {
+            self.remove(topic, &gone)?;
         }
-        self.change(|change| {
-            let mut positions = BTreeMap::new();
-            // In the order of the tables' keys, and those of one key as they came: each page is
-            // changed once.
-            let mut records: Vec<&Record> = records.iter().collect();
-            records.sort_by(|one, other| one.key.cmp(&other.key));
-            for record in records {
-                match topic {
-                    Topic::Halves => new.extend(take_fact(change, record)?),
-                    Topic::Pairs => take_pair(change, record)?,
-                }
-                let next = positions.entry(record.partition).or_insert(0);
-                *next = (record.offset + 1).max(*next);
+        self.put_down_when_full()?;
+        Ok(Came { records: read?, new })
+    }
+
+    /// Removes from the file what is gone. What has come again since is not there yet.
+    fn remove(&mut self, topic: Topic, gone: &Gone) -> Result<(), Error> {
+        let table = topic.table();
+        for (partition, campaign) in &gone.campaigns {
+            let (mut after, end) = (start(*partition), start(partition + 1));
+            loop {
+                let keys = self.keys(table, &after, &end)?;
+                let Some(last) = keys.last() else { break };
+                after.clone_from(last);
+                let of_campaign = |key: &&Vec<u8>| is_campaigns(key, campaign);
+                remove_keys(&mut self.connection, table, keys.iter().filter(of_campaign))?;
             }
-            for (partition, next) in positions {
-                change.prepare_cached(MOVE)?.execute(params![topic as i32, partition, next])?;
-            }
-            Ok(())
-        })?;
-        Ok(new)
+        }
+        if gone.keys.is_empty() {
+            return Ok(());
+        }
+        remove_keys(&mut self.connection, table, gone.keys.iter())
+    }
+
+    /// Returns the next keys of a table.
+    fn keys(&self, table: &str, after: &[u8], before: &[u8]) -> Result<Vec<Vec<u8>>, Error> {
+        let sql =
+            format!("SELECT key FROM {table} WHERE key > ?1 AND key < ?2 ORDER BY key LIMIT ?3");
+        let mut query = self.connection.prepare_cached(&sql).map_err(failed)?;
+        let rows = query.query_map(params![after, before, ROWS], |row| row.get(0));
+        rows.and_then(Iterator::collect).map_err(failed)
     }
 
     /// Marks pairs as done, by their keys, before their records come back.
     pub(crate) fn done(&mut self, keys: &[Vec<u8>]) -> Result<(), Error> {
-        self.change(|change| {
-            let mut add = change.prepare_cached(IS_DONE)?;
-            keys.iter().try_for_each(|key| add.execute([key]).map(|_| ()))
-        })
+        for key in keys {
+            self.recent.add_done(key);
+            // That it is done says all: whatever else comes of it, it is not given again.
+            self.recent.remove_facts_of(key);
+        }
+        self.put_down_when_full()
     }
 
-    fn change(
-        &mut self,
-        work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<()>,
-    ) -> Result<(), Error> {
-        let change = self.connection.transaction().map_err(failed)?;
-        work(&change).map_err(failed)?;
-        change.commit().map_err(failed)
+    fn put_down_when_full(&mut self) -> Result<(), Error> {
+        if self.recent.bytes() < RECENT_BYTES {
+            return Ok(());
+        }
+        self.put_down()
+    }
+
+    /// Puts all of what came last to the file, in the order of keys: each page is changed once.
+    fn put_down(&mut self) -> Result<(), Error> {
+        let Self { connection, recent, is_put_down, .. } = self;
+        *is_put_down = true;
+        loop {
+            let (mut facts, mut done) = (0, 0);
+            change(connection, |change| {
+                let mut add = change.prepare_cached(IS_FACT)?;
+                for (key, value, came) in recent.facts(&[], None).take(ROWS) {
+                    add.execute(params![key, value, came])?;
+                    facts += 1;
+                }
+                let mut add = change.prepare_cached(IS_DONE)?;
+                for key in recent.done(&[]).take(ROWS - facts) {
+                    add.execute([key])?;
+                    done += 1;
+                }
+                Ok(())
+            })?;
+            if facts + done == 0 {
+                return Ok(());
+            }
+            recent.remove_first(facts, done);
+        }
     }
 
     /// Calls for each instance with facts after one key and before another, in the order of keys, until it is
@@ -132,15 +260,30 @@ impl State {
     ) -> Result<(), Error> {
         let sql = "SELECT key FROM done WHERE key > ?1 AND key < ?2 ORDER BY key";
         let mut done = self.connection.prepare_cached(sql).map_err(failed)?;
-        let mut done = Done::begin(done.query([after, before]).map_err(failed)?);
+        let rows = self.rows(|| done.query([after, before]))?;
+        let mut done = Done { recent: &self.recent, rows, key: Vec::new() };
         let sql = "SELECT key, value, came FROM fact WHERE key > ?1 AND key < ?2 ORDER BY key";
         let mut query = self.connection.prepare_cached(sql).map_err(failed)?;
-        let mut rows = query.query([after, before]).map_err(failed)?;
+        let mut rows = self.rows(|| query.query([after, before]))?;
+        let mut recent = self.recent.facts(after, Some(before)).peekable();
+        let mut stored = next(&mut rows)?;
         let mut group: Option<Group> = None;
-        while let Some(row) = rows.next().map_err(failed)? {
-            let key: &[u8] = row.get_ref(0).and_then(|key| Ok(key.as_blob()?)).map_err(failed)?;
-            let value = row.get_ref(1).and_then(|value| Ok(value.as_blob()?)).map_err(failed)?;
-            let came = row.get(2).map_err(failed)?;
+        loop {
+            // Of one that is in both, the file tells when it came first.
+            let is_recent = match (recent.peek(), &stored) {
+                (None, None) => break,
+                (Some((key, ..)), Some((at, ..))) if key == at => {
+                    recent.next();
+                    continue;
+                }
+                (Some((key, ..)), Some((at, ..))) => key < at,
+                (recent, _) => recent.is_some(),
+            };
+            let taken = match is_recent {
+                true => recent.next(),
+                false => stored,
+            };
+            let Some((key, value, came)) = taken else { break };
             if let Some(ended) = group.take_if(|group| !group.has(key))
                 && each(ended, &mut done)?.is_break()
             {
@@ -150,6 +293,9 @@ impl State {
                 Some(group) => group.add(key, value, came)?,
                 None => group = Some(Group::begin(key, value, came)?),
             }
+            if !is_recent {
+                stored = next(&mut rows)?;
+            }
         }
         if let Some(last) = group {
             let _ = each(last, &mut done)?;
@@ -157,27 +303,12 @@ impl State {
         Ok(())
     }
 
-    /// Returns fingerprints and keys of a campaign's pairs that are done, after a key, in their order.
-    pub(crate) fn done_keys(
+    /// Begins a query, where there is anything in the file.
+    fn rows<'a>(
         &self,
-        campaign: &str,
-        after: &[u8],
-        max: usize,
-    ) -> Result<Vec<(u128, Vec<u8>)>, Error> {
-        let sql = "SELECT key FROM done WHERE key > ?1 ORDER BY key";
-        let mut query = self.connection.prepare_cached(sql).map_err(failed)?;
-        let mut rows = query.query([after]).map_err(failed)?;
-        let mut keys = Vec::new();
-        while keys.len() < max
-            && let Some(row) = rows.next().map_err(failed)?
-        {
-            let key: Vec<u8> = row.get(0).map_err(failed)?;
-            let read = read_pair_key(&key).filter(|(_, read)| read.campaign == campaign);
-            if let Some((fingerprint, _)) = read {
-                keys.push((fingerprint, key));
-            }
-        }
-        Ok(keys)
+        query: impl FnOnce() -> rusqlite::Result<Rows<'a>>,
+    ) -> Result<Option<Rows<'a>>, Error> {
+        self.is_put_down.then(query).transpose().map_err(failed)
     }
 
     pub(crate) fn depth(&self, campaign: &str) -> Result<FactDepth, Error> {
@@ -199,61 +330,64 @@ impl State {
 
 /// The pairs that are done, beside the facts in the same order: each is looked at once.
 pub(crate) struct Done<'a> {
-    rows: Rows<'a>,
-    /// The last one that was looked at.
+    recent: &'a Recent,
+    /// Those in the file, until all were looked at.
+    rows: Option<Rows<'a>>,
+    /// The last one of them that was looked at.
     key: Vec<u8>,
-    is_over: bool,
 }
 
-impl<'a> Done<'a> {
-    fn begin(rows: Rows<'a>) -> Self {
-        Self { rows, key: Vec::new(), is_over: false }
-    }
-
+impl Done<'_> {
     /// Returns whether a pair is done; it comes after those that were asked for before. No pair's key is the
     /// beginning of another one's, so pairs have the order of their facts.
     pub(crate) fn has(&mut self, key: &[u8]) -> Result<bool, Error> {
-        while !self.is_over && self.key.as_slice() < key {
-            match self.rows.next().map_err(failed)? {
-                None => self.is_over = true,
-                Some(row) => {
-                    let next = row.get_ref(0).and_then(|key| Ok(key.as_blob()?)).map_err(failed)?;
-                    self.key.clear();
-                    self.key.extend_from_slice(next);
-                }
+        if self.recent.is_done(key) {
+            return Ok(true);
+        }
+        while let Some(rows) = &mut self.rows
+            && self.key.as_slice() < key
+        {
+            self.key.clear();
+            match rows.next().map_err(failed)? {
+                Some(row) => self.key.extend_from_slice(blob(row, 0)?),
+                None => self.rows = None,
             }
         }
-        Ok(!self.is_over && self.key == key)
+        Ok(self.key == key)
     }
 }
 
-/// Takes in a fact, or forgets it; returns the fingerprint of one that was not there.
-fn take_fact(change: &Transaction<'_>, record: &Record) -> rusqlite::Result<Option<u128>> {
-    let Some((fingerprint, _)) = read_fact_key(&record.key) else { return Ok(None) };
-    // A range of keys is read as a partition.
-    if i32::from(partition(fingerprint)) != record.partition {
-        return Ok(None);
-    }
-    let Some(value) = &record.value else {
-        change.prepare_cached("DELETE FROM fact WHERE key = ?1")?.execute([&record.key])?;
-        return Ok(None);
-    };
-    if read_fact_value(value).is_none() {
-        return Ok(None);
-    }
-    let mut add = change.prepare_cached("INSERT OR IGNORE INTO fact VALUES (?1, ?2, ?3)")?;
-    let added = add.execute(params![record.key, value, record.time])?;
-    Ok((added > 0).then_some(fingerprint))
+/// Returns key, value and time of the next fact.
+fn next<'a>(rows: &'a mut Option<Rows<'_>>) -> Result<Option<Stored<'a>>, Error> {
+    let row = rows.as_mut().map_or(Ok(None), Rows::next).map_err(failed)?;
+    row.map(|row| Ok((blob(row, 0)?, blob(row, 1)?, row.get(2).map_err(failed)?))).transpose()
 }
 
-fn take_pair(change: &Transaction<'_>, record: &Record) -> rusqlite::Result<()> {
-    if read_pair_key(&record.key).is_none() {
-        return Ok(());
-    }
-    let sql = match record.value {
-        Some(_) => IS_DONE,
-        None => "DELETE FROM done WHERE key = ?1",
-    };
-    change.prepare_cached(sql)?.execute([&record.key])?;
-    Ok(())
+fn blob<'a>(row: &'a Row<'_>, column: usize) -> Result<&'a [u8], Error> {
+    row.get_ref(column).and_then(|value| Ok(value.as_blob()?)).map_err(failed)
+}
+
+fn change(
+    connection: &mut Connection,
+    work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<()>,
+) -> Result<(), Error> {
+    let change = connection.transaction().map_err(failed)?;
+    work(&change).map_err(failed)?;
+    change.commit().map_err(failed)
+}
+
+fn remove_keys<'a>(
+    connection: &mut Connection,
+    table: &str,
+    mut keys: impl Iterator<Item = &'a Vec<u8>>,
+) -> Result<(), Error> {
+    change(connection, |change| {
+        let mut remove = change.prepare_cached(&format!("DELETE FROM {table} WHERE key = ?1"))?;
+        keys.try_for_each(|key| remove.execute([key]).map(|_| ()))
+    })
+}
+
+/// Returns whether a key of a fact or pair is a campaign's.
+fn is_campaigns(key: &[u8], campaign: &str) -> bool {
+    read_pair_key(key).is_some_and(|(_, key)| key.campaign == campaign)
 }

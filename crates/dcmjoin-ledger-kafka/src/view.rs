@@ -11,8 +11,7 @@ use crate::follower::Follower;
 use crate::log::{OUTAGE_MAX, Shared, failed};
 use crate::state::{State, Topic, start};
 
-/// Records that are taken in at once.
-pub(crate) const RECORDS_MAX: usize = 2_000;
+/// How long a topic is listened to at once.
 const WAIT: Duration = Duration::from_millis(200);
 
 /// All partitions, read by nobody's leave.
@@ -96,35 +95,6 @@ impl View {
         facts.truncate(max);
         Ok(facts)
     }
-
-    /// Returns keys of a campaign's facts after one, in their order.
-    pub(crate) fn fact_keys(
-        &self,
-        campaign: &str,
-        after: &[u8],
-        max: usize,
-    ) -> Result<Vec<(u128, Vec<u8>)>, Error> {
-        let mut keys = Vec::new();
-        self.state.groups(after, &start(i32::MAX), |group, _| {
-            if group.is_of(campaign) {
-                let fingerprint = group.fingerprint();
-                keys.extend(group.keys().map(|key| (fingerprint, key)));
-            }
-            let is_enough = keys.len() >= max;
-            Ok(if is_enough { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
-        })?;
-        Ok(keys)
-    }
-
-    /// Returns keys of a campaign's pairs that are done after one, in their order.
-    pub(crate) fn done_keys(
-        &self,
-        campaign: &str,
-        after: &[u8],
-        max: usize,
-    ) -> Result<Vec<(u128, Vec<u8>)>, Error> {
-        self.state.done_keys(campaign, after, max)
-    }
 }
 
 fn place(fact: &Fact) -> (u128, &str, u8, &str, u64) {
@@ -134,14 +104,14 @@ fn place(fact: &Fact) -> (u128, &str, u8, &str, u64) {
 /// Returns the least fingerprint of facts that are new.
 fn follow(follower: &mut Follower, topic: Topic, state: &mut State) -> Result<Option<u128>, Error> {
     let all = 0..i32::from(PARTITIONS);
-    follower.assign(all, &state.positions(topic)?)?;
+    follower.assign(all, state.positions(topic))?;
     let (mut until, mut first) = (Instant::now() + OUTAGE_MAX, None);
     while follower.ended().len() < usize::from(PARTITIONS) {
-        let records = follower.read(RECORDS_MAX, WAIT)?;
-        first = state.apply(topic, &records)?.into_iter().chain(first).min();
-        if !records.is_empty() {
+        let came = state.follow(topic, follower, WAIT)?;
+        if came.records > 0 {
             until = Instant::now() + OUTAGE_MAX;
         }
+        first = came.new.into_iter().chain(first).min();
         if Instant::now() > until {
             return Err(failed("the brokers do not answer"));
         }

@@ -13,7 +13,7 @@ use dcmjoin_model::{Half, SopInstanceUid};
 /// Members of an archive.
 const ARCHIVE: u64 = 20_000;
 /// Facts of one append, as a worker makes them.
-const APPENDED: u64 = 20_000;
+const APPENDED: u64 = 50_000;
 /// Pairs that are asked for at once.
 const ASKED: u64 = 10_000;
 /// Archives that a worker has at once.

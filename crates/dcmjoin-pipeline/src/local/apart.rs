@@ -17,6 +17,7 @@ use super::{Part, Run};
 use crate::assemble::{self, Instance};
 use crate::config::RunConfig;
 use crate::error::RunError;
+use crate::pair::Headers;
 use crate::progress::Progress;
 use crate::publish::Published;
 use crate::raw::PairRow;
@@ -96,17 +97,19 @@ impl Apart {
         &self.run
     }
 
-    /// Reads both halves of an instance, and publishes it.
+    /// Reads both halves of an instance, and publishes it. A header that is among those that were scanned
+    /// is taken from there.
     ///
     /// # Errors
     /// [`RunError`] where the output cannot be written.
     pub async fn publish(
         &self,
         uid: &SopInstanceUid,
+        scanned: Option<&Headers>,
         metadata: &HalfPlace,
         image: &HalfPlace,
     ) -> Result<(Assembled, Option<PairRow>), RunError> {
-        let ended = self.ended(uid, metadata, image).await?;
+        let ended = self.ended(uid, scanned, metadata, image).await?;
         let is_unreadable = ended.rejection.as_ref().map(|rejection| rejection.reason)
             == Some(Reason::ArchiveUnreadable);
         let assembled = match ended.outcome {
@@ -152,10 +155,11 @@ impl Apart {
     async fn ended(
         &self,
         uid: &SopInstanceUid,
+        scanned: Option<&Headers>,
         metadata: &HalfPlace,
         image: &HalfPlace,
     ) -> Result<Ended, RunError> {
-        let (header, instance) = match self.assembled(uid, metadata, image).await? {
+        let (header, instance) = match self.assembled(uid, scanned, metadata, image).await? {
             Ok(whole) => whole,
             Err(rejection) => return Ok(Ended::rejected(rejection)),
         };
@@ -169,29 +173,44 @@ impl Apart {
         })
     }
 
-    /// The header is transcoded before the payload is read: nobody waits for memory while holding some.
+    /// The header is there before the payload is read: nobody waits for memory while holding some.
     async fn assembled(
         &self,
         uid: &SopInstanceUid,
+        scanned: Option<&Headers>,
         metadata: &HalfPlace,
         image: &HalfPlace,
     ) -> Result<Result<(Header, Instance), Rejection>, RunError> {
-        let limits = &self.run.config.limits;
-        let bytes_max = limits.metadata_member_bytes_max;
-        let header = self.half(Half::Metadata, uid, metadata).await?.and_then(|bytes| {
-            let mut transcoder = self.transcoder();
-            let header = transcoded(&mut transcoder, uid, bytes, bytes_max);
-            self.lock_transcoders().push(transcoder);
-            header
-        });
-        let header = match header {
+        let header = match self.header(uid, scanned, metadata).await? {
             Ok(header) => header,
             Err(rejection) => return Ok(Err(rejection)),
         };
         let payload = self.half(Half::Image, uid, image).await?;
-        let instance =
-            payload.and_then(|payload| assemble::pair(&header, payload, &limits.payload));
+        let limits = &self.run.config.limits.payload;
+        let instance = payload.and_then(|payload| assemble::pair(&header, payload, limits));
         Ok(instance.map(|instance| (header, instance)))
+    }
+
+    async fn header(
+        &self,
+        uid: &SopInstanceUid,
+        scanned: Option<&Headers>,
+        place: &HalfPlace,
+    ) -> Result<Result<Header, Rejection>, RunError> {
+        if let (Some(scanned), Some(digest)) = (scanned, place.digest)
+            && let Some(found) = scanned.find(uid)?
+            && found.origin.digest == digest
+        {
+            return Ok(Ok(found.header));
+        }
+        let bytes = self.half(Half::Metadata, uid, place).await?;
+        let bytes_max = self.run.config.limits.metadata_member_bytes_max;
+        Ok(bytes.and_then(|bytes| {
+            let mut transcoder = self.transcoder();
+            let header = transcoded(&mut transcoder, uid, bytes, bytes_max);
+            self.lock_transcoders().push(transcoder);
+            header
+        }))
     }
 
     fn transcoder(&self) -> Transcoder {

@@ -90,7 +90,7 @@ async fn all(apart: &Arc<Apart>, file: Pairs, lock: Option<&Lock>) -> Result<Boo
 }
 
 async fn publish(apart: &Apart, pair: Pair) -> Result<Assembled, RunError> {
-    let published = apart.publish(&pair.uid, &place(pair.metadata), &place(pair.image)).await;
+    let published = apart.publish(&pair.uid, None, &place(pair.metadata), &place(pair.image)).await;
     published.map(|(assembled, _)| assembled)
 }
 

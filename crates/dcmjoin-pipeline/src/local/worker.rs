@@ -22,6 +22,7 @@ use crate::catalog::{Finished, Known};
 use crate::config::RunConfig;
 use crate::error::RunError;
 use crate::manifest::one_by_any_name;
+use crate::pair::Headers;
 use crate::progress::Progress;
 
 /// What became of an archive.
@@ -158,6 +159,11 @@ async fn unpack(run: &Run, stores: &Stores, intake: &Intake, url: &str) -> Resul
 }
 
 impl ImageWorker {
+    /// Returns the headers that it has.
+    pub(crate) fn headers(&self) -> Arc<Headers> {
+        Arc::clone(&self.stream.headers)
+    }
+
     /// Returns whether halves are copied to raw objects.
     #[must_use]
     pub fn copies(&self) -> bool {

@@ -26,12 +26,13 @@ use crate::catalog::Known;
 use crate::config::Publish;
 use crate::error::RunError;
 use crate::local::{Apart, Assembled, HalfPlace, joined, spawn};
+use crate::pair::Headers;
 use crate::raw::PairRow;
 
 /// Facts of one append.
-const APPEND_FACTS: usize = 20_000;
+const APPEND_FACTS: usize = 50_000;
 /// Pairs that are asked for at once.
-const PAIRS: usize = 8_192;
+pub(super) const PAIRS: usize = 8_192;
 /// Pairs that go to a folder in one task.
 const FOLDER_PAIRS: usize = 32;
 /// How long it waits at most before it looks for pairs again.
@@ -41,6 +42,9 @@ const WAIT_FIRST: Duration = Duration::from_millis(20);
 const IDLE_SHARE: u32 = 4;
 /// How long pairs wait where more headers of their campaign are still to be scanned.
 const GATHER: Duration = Duration::from_secs(2);
+/// Where a look had fewer than these, it waits for more: a log's work is by the batch. A backlog gives more at once.
+const BATCH_MIN: usize = PAIRS / 4;
+const BATCH_WAIT: Duration = Duration::from_secs(1);
 
 /// How many late pairs came to what.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -62,29 +66,30 @@ pub(super) async fn is_late(
     Ok(images.is_some_and(|images| images.done.tasks > 0))
 }
 
-/// Appends the halves of an archive that have no partner yet. Those of a compressed archive cannot be
-/// read by range: they are left to the closing, unless they are `copied`.
+/// Appends the halves of an archive that have no partner yet; returns how many. Those of a compressed
+/// archive cannot be read by range: they are left to the closing, unless they are `copied`.
 pub(super) async fn append_open(
     facts: &dyn FactLog,
     campaign: &CampaignName,
     known: &Known,
     copied: bool,
-) -> Result<(), WorkError> {
+) -> Result<usize, WorkError> {
     if known.is_compressed() && !copied {
-        return Ok(());
+        return Ok(0);
     }
-    let mut some = Vec::new();
+    let (mut some, mut count) = (Vec::new(), 0);
     for row in known.reader.rows() {
         some.extend(fact_of(known, row.map_err(RunError::from)?));
         if some.len() == APPEND_FACTS {
             facts.append(campaign, &some).await?;
+            count += some.len();
             some.clear();
         }
     }
     if !some.is_empty() {
         facts.append(campaign, &some).await?;
     }
-    Ok(())
+    Ok(count + some.len())
 }
 
 fn fact_of(known: &Known, row: Row) -> Option<Fact> {
@@ -140,7 +145,7 @@ pub(super) async fn assemble(
     let Some(facts) = &means.facts else { return Ok(Late::default()) };
     let reader = facts.join(worker).await?;
     let (published, ahead, late) = (None, Vec::new(), Late::default());
-    Assembler { means, lease, stop, reader, published, ahead, late }.assemble().await
+    Assembler { means, lease, stop, reader, published, ahead, had: 0, late }.assemble().await
 }
 
 /// Takes pairs from the log, and publishes them. While some are published, the log hears of the ones before
@@ -154,6 +159,8 @@ struct Assembler<'a> {
     published: Option<Published>,
     /// Given by the log, and not yet begun.
     ahead: Vec<Pair>,
+    /// Pairs that the last look had.
+    had: usize,
     late: Late,
 }
 
@@ -186,6 +193,7 @@ impl Assembler<'_> {
                 ahead if !ahead.is_empty() => Looked::Pairs(ahead),
                 _ => {
                     self.settle().await?;
+                    self.wait_for_more().await;
                     self.look().await?
                 }
             };
@@ -196,10 +204,7 @@ impl Assembler<'_> {
                         self.means.caught_up.notify_one();
                     }
                     let time = (had.elapsed() / IDLE_SHARE).clamp(WAIT_FIRST, WAIT);
-                    tokio::select! {
-                        () = self.stop.sleep(time) => {}
-                        () = self.means.appended.notified() => {}
-                    }
+                    self.sleep(time).await;
                     continue;
                 }
                 Looked::Gathering => {
@@ -238,6 +243,7 @@ impl Assembler<'_> {
     async fn look(&mut self) -> Result<Looked, WorkError> {
         let gathering = self.means.gathering().await?;
         let pairs = self.reader.look(PAIRS).await?;
+        self.had = pairs.len();
         if pairs.iter().any(|pair| gathering.contains(&pair.campaign)) {
             self.reader.again().await?;
             return Ok(Looked::Gathering);
@@ -245,17 +251,34 @@ impl Assembler<'_> {
         Ok(Looked::Pairs(pairs))
     }
 
+    /// Waits until a batch is worth it, where the last look had few.
+    async fn wait_for_more(&mut self) {
+        if (1..BATCH_MIN).contains(&std::mem::take(&mut self.had)) {
+            self.sleep(BATCH_WAIT).await;
+        }
+    }
+
+    /// Sleeps, less where this worker has appended a batch's facts or waits for the last pairs.
+    async fn sleep(&mut self, time: Duration) {
+        tokio::select! {
+            () = self.stop.sleep(time) => {}
+            () = self.means.wanted.notified() => {}
+        }
+    }
+
     /// Publishes pairs of a campaign: all, or those that were begun when it was asked to stop.
     async fn publish(&mut self, apart: &Arc<Apart>, pairs: &[Pair]) -> Result<(), WorkError> {
         let (stop, over) = (self.stop, Notify::new());
+        let scanned = self.means.scanned(&pairs[0].campaign);
         let publishing = async {
-            let came = publish_all(apart, pairs, stop).await;
+            let came = publish_all(apart, scanned.as_ref(), pairs, stop).await;
             over.notify_one();
             came
         };
         let beside = async {
             self.settle().await?;
             if self.ahead.is_empty()
+                && self.had >= BATCH_MIN
                 && let Looked::Pairs(pairs) = self.look().await?
             {
                 self.ahead = pairs;
@@ -308,6 +331,7 @@ impl Assembler<'_> {
 /// Publishes pairs, several at once; those that are not begun when it is asked to stop stay.
 async fn publish_all(
     apart: &Arc<Apart>,
+    scanned: Option<&Arc<Headers>>,
     pairs: &[Pair],
     stop: &Stop,
 ) -> Result<Vec<Came>, RunError> {
@@ -321,7 +345,8 @@ async fn publish_all(
         while tasks.len() >= apart.publishing_max() {
             came.extend(joined(tasks.join_next().await)?.into_iter().flatten());
         }
-        spawn(&mut tasks, apart.to_folder(), publish(Arc::clone(apart), some.to_vec()));
+        let publishing = publish(Arc::clone(apart), scanned.cloned(), some.to_vec());
+        spawn(&mut tasks, apart.to_folder(), publishing);
     }
     while let Some(done) = tasks.join_next().await {
         came.extend(joined(Some(done))?.into_iter().flatten());
@@ -332,11 +357,16 @@ async fn publish_all(
 /// What a pair came to, and its row where it is one of raw objects.
 type Came = (Assembled, Option<PairRow>);
 
-async fn publish(apart: Arc<Apart>, pairs: Vec<Pair>) -> Result<Vec<Came>, RunError> {
+async fn publish(
+    apart: Arc<Apart>,
+    scanned: Option<Arc<Headers>>,
+    pairs: Vec<Pair>,
+) -> Result<Vec<Came>, RunError> {
     let mut came = Vec::with_capacity(pairs.len());
     for pair in pairs {
         let (metadata, image) = (place(&pair.metadata), place(&pair.image));
-        came.push(apart.publish(&pair.metadata.uid, &metadata, &image).await?);
+        let (uid, scanned) = (&pair.metadata.uid, scanned.as_deref());
+        came.push(apart.publish(uid, scanned, &metadata, &image).await?);
     }
     Ok(came)
 }

@@ -2,7 +2,8 @@
 //! once they are sealed. Another campaign's, or another epoch's, take their place when nothing is in
 //! hand any more, so that memory is parted once.
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use dcmjoin_ledger::tasks::{Claim, Stage};
@@ -11,12 +12,13 @@ use dcmjoin_objects::Stores;
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
-use super::assemble::{append_open, is_late};
+use super::assemble::{PAIRS, append_open, is_late};
 use super::settings::CampaignSettings;
 use super::work::{Drain, WorkError};
 use crate::config::{RunConfig, Source};
 use crate::error::RunError;
 use crate::local::{self, HeaderWorker, ImageWorker, Scanned};
+use crate::pair::Headers;
 use crate::progress::Progress;
 use crate::raw::Raw;
 use crate::report::Report;
@@ -41,10 +43,14 @@ pub(super) struct Means {
     pub(super) drain: Drain,
     /// Whether this worker both scans and assembles.
     pub(super) parts_memory: bool,
+    /// Of a campaign with raw objects, the headers that this worker scanned itself.
+    pub(super) scanned: Mutex<Option<(CampaignName, Arc<Headers>)>>,
     /// Told when this worker's assembling has nothing left to do.
     pub(super) caught_up: Notify,
-    /// Told when this worker's scanning has appended facts of images, whose pairs may be there now.
-    pub(super) appended: Notify,
+    /// Facts of images that this worker has appended since it was last told that pairs are wanted.
+    pub(super) appended: AtomicUsize,
+    /// Told when this worker is to look for pairs now: a batch of them may be there, or a closing waits for the last.
+    pub(super) wanted: Notify,
 }
 
 /// What is held.
@@ -87,6 +93,7 @@ impl Session {
             Stage::Close => Ok(Self::Close),
             Stage::Metadata => {
                 drop(self);
+                means.set_scanned(None);
                 let worker = Arc::new(means.headers(&campaign).await?);
                 let leaves_facts = worker.copies() || is_late(&*means.tasks, &campaign).await?;
                 Ok(Self::Headers { campaign, worker, leaves_facts })
@@ -98,16 +105,20 @@ impl Session {
                     }
                     _ => None,
                 };
-                // Of raw objects the fact log finds the pairs: no headers are needed.
-                let gathered = match gathered.filter(|gathered| !gathered.copies()) {
+                let gathered = match gathered {
                     Some(gathered) => gathered,
                     None => means.headers(&campaign).await?,
                 };
-                let urls = match gathered.copies() {
+                // Of raw objects the fact log finds the pairs: no other headers are needed.
+                let copies = gathered.copies();
+                let urls = match copies {
                     true => Vec::new(),
                     false => means.urls(&campaign, Stage::Metadata).await?,
                 };
                 let worker = Arc::new(gathered.seal(&urls).await?);
+                if copies && means.parts_memory {
+                    means.set_scanned(Some((campaign.clone(), worker.headers())));
+                }
                 Ok(Self::Images { campaign, epoch: claim.epoch, worker })
             }
         }
@@ -143,9 +154,9 @@ impl Session {
                 }
             };
             if let (Some(facts), Some(known)) = (&means.facts, known) {
-                append_open(&**facts, &claim.campaign, &known, copies).await?;
+                let count = append_open(&**facts, &claim.campaign, &known, copies).await?;
                 if claim.stage == Stage::Images {
-                    means.appended.notify_one();
+                    means.has_appended(count);
                 }
             }
             Ok(Ended::Scanned(scanned))
@@ -174,6 +185,23 @@ impl Means {
     async fn headers(&self, campaign: &CampaignName) -> Result<HeaderWorker, WorkError> {
         let config = self.config(campaign).await?;
         Ok(HeaderWorker::begin(&self.stores, config, Arc::clone(&self.progress)).await?)
+    }
+
+    fn has_appended(&self, images: usize) {
+        if self.appended.fetch_add(images, Relaxed) + images >= PAIRS {
+            self.appended.store(0, Relaxed);
+            self.wanted.notify_one();
+        }
+    }
+
+    fn set_scanned(&self, scanned: Option<(CampaignName, Arc<Headers>)>) {
+        *self.scanned.lock().unwrap_or_else(PoisonError::into_inner) = scanned;
+    }
+
+    /// Returns the headers of a campaign that this worker scanned itself, where it still has them.
+    pub(super) fn scanned(&self, campaign: &CampaignName) -> Option<Arc<Headers>> {
+        let scanned = self.scanned.lock().unwrap_or_else(PoisonError::into_inner);
+        scanned.as_ref().filter(|(of, _)| of == campaign).map(|(_, headers)| Arc::clone(headers))
     }
 
     /// Returns the configuration of a campaign on this machine.
@@ -228,6 +256,7 @@ impl Means {
         let raw = config.raw.clone();
         if raw.is_some() {
             self.wait_for_pairs(campaign).await?;
+            self.set_scanned(None);
         }
         let listed = |urls: Vec<String>| match urls.is_empty() {
             true => Vec::new(),
@@ -252,6 +281,7 @@ impl Means {
             if !facts.has_pairs(campaign).await? {
                 return Ok(());
             }
+            self.wanted.notify_one();
             let wait = (asked.elapsed() * ASK_SHARE).clamp(PAIRS_EVERY, PAIRS_EVERY_MAX);
             let until = Instant::now() + wait;
             while Instant::now() < until {

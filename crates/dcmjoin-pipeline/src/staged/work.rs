@@ -9,7 +9,7 @@
 //! with its tasks given back, for its supervisor to start it again.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -145,8 +145,10 @@ pub async fn work(
         progress,
         drain: drain.clone(),
         parts_memory,
+        scanned: Mutex::default(),
         caught_up: Notify::new(),
-        appended: Notify::new(),
+        appended: AtomicUsize::new(0),
+        wanted: Notify::new(),
     };
     let means = Arc::new(means);
     let stop = Stop::default();

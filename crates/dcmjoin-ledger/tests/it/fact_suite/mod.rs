@@ -125,6 +125,8 @@ async fn look(reader: &mut dyn FactReader, found: &mut Found) -> usize {
 async fn find(reader: &mut dyn FactReader, count: usize) -> Found {
     let (mut found, until) = (Found::new(), Instant::now() + PATIENCE);
     while found.len() < count {
+        // A sign of life gives nothing away.
+        assert!(reader.look(0).await.unwrap().is_empty());
         look(reader, &mut found).await;
         assert!(Instant::now() < until, "found {} of {count} pairs", found.len());
     }
@@ -254,6 +256,12 @@ pub(crate) async fn pairs_come_in_any_order_and_the_rest_is_listed(subject: &Sub
     subject.log.forget(&names[0]).await.unwrap();
     depth_becomes(subject.other, &names[0], FactDepth::default()).await;
     depth_becomes(subject.log, &names[1], FactDepth { facts: 180, open: 20, pairs: 0 }).await;
+    // A campaign of the same name may begin anew.
+    append(subject.log, &names[0], &all[0]).await;
+    let again = find(reader.as_mut(), 320).await;
+    assert!(again.keys().all(|(name, _)| *name == names[0]));
+    done(reader.as_mut(), &again).await;
+    depth_becomes(subject.other, &names[0], FactDepth { facts: 720, open: 80, pairs: 0 }).await;
     reader.leave().await.unwrap();
 }
 
