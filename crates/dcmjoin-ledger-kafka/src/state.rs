@@ -38,11 +38,11 @@ const IS_FACT: &str = "INSERT OR IGNORE INTO fact VALUES (?1, ?2, ?3)";
 const IS_DONE: &str = "INSERT OR IGNORE INTO done VALUES (?1)";
 
 /// Records that are taken in at once.
-const RECORDS_MAX: usize = 200;
+const RECORDS_MAX: usize = 64;
 /// What came last takes so much at most before it goes to the file, all of it.
-const RECENT_BYTES: usize = 64 << 20;
+const RECENT_BYTES: usize = 48 << 20;
 /// Rows of one change of the file.
-const ROWS: usize = 2_000;
+const ROWS: usize = 1_000;
 
 /// One of the two topics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
