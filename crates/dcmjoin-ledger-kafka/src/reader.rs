@@ -85,7 +85,15 @@ fn lock(part: &Mutex<Part>) -> MutexGuard<'_, Part> {
 #[async_trait]
 impl FactReader for Reader {
     async fn look(&mut self, max: usize) -> Result<Vec<Pair>, Error> {
-        self.with(move |part| part.look(max.min(FACTS_MAX))).await
+        self.with(move |part| {
+            let looked = part.look(max.min(FACTS_MAX));
+            if looked.is_err() {
+                // What was taken in or given by then reached nobody: all is looked at again.
+                part.search = Search::default();
+            }
+            looked
+        })
+        .await
     }
 
     async fn done(&mut self, pairs: &[Pair]) -> Result<(), Error> {

@@ -36,7 +36,14 @@ impl View {
     /// Reads what was appended before the call; the first time, all that there is.
     pub(crate) fn catch_up(&mut self) -> Result<(), Error> {
         let Self { halves, pairs, state, finished } = self;
-        let first = follow(halves, Topic::Halves, state)?.map(u128::to_be_bytes);
+        let first = match follow(halves, Topic::Halves, state) {
+            // What came before it failed is not told.
+            Err(error) => {
+                finished.clear();
+                return Err(error);
+            }
+            Ok(first) => first.map(u128::to_be_bytes),
+        };
         if let Some(first) = first {
             finished.retain(|_, key| key.as_slice() < first.as_slice());
         }
