@@ -15,7 +15,7 @@ use crate::log::{ClickHouse, words};
 use crate::pass::Pass;
 
 /// A reader that found nothing asks the server no sooner than this: one count.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// A reader is heard of so often in its lease.
 const BEATS: u32 = 5;
 /// While there are pairs, partitions are parted no more often than this.

@@ -10,7 +10,7 @@ use dcmjoin_ledger::Error;
 use dcmjoin_ledger::binding::StoreId;
 
 use crate::follower::Follower;
-use crate::log::{Kafka, OUTAGE_MAX, Shared, blocking, failed};
+use crate::log::{Kafka, OUTAGE_MAX, blocking, end_beside, failed};
 use crate::message::Item;
 
 /// The key says all; a record without a value would forget it.
@@ -20,23 +20,24 @@ const PARTITION: u16 = 0;
 const WAIT: Duration = Duration::from_millis(200);
 
 pub(crate) async fn bind(log: &Kafka, store: &StoreId) -> Result<(), Error> {
-    if let Some(first) = first(log).await? {
-        return store.check(&first);
-    }
-    let key = store.as_str().as_bytes().to_vec();
-    let item = Item { partition: PARTITION, key, value: Some(IS_STORE.to_vec()) };
-    log.append_to(&log.shared.store(), item).await?;
-    let first = first(log).await?.ok_or_else(|| failed("a record is not there yet"))?;
-    store.check(&first)
-}
-
-async fn first(log: &Kafka) -> Result<Option<String>, Error> {
     let shared = log.shared.clone();
-    blocking(move || read_first(&shared)).await
+    let follower = blocking(move || Follower::new(&shared, &shared.store())).await?;
+    let (mut found, mut follower) = first(follower).await?;
+    if found.is_none() {
+        let key = store.as_str().as_bytes().to_vec();
+        let item = Item { partition: PARTITION, key, value: Some(IS_STORE.to_vec()) };
+        log.append_to(&log.shared.store(), item).await?;
+        (found, follower) = first(follower).await?;
+    }
+    end_beside(follower);
+    store.check(&found.ok_or_else(|| failed("a record is not there yet"))?)
 }
 
-fn read_first(shared: &Shared) -> Result<Option<String>, Error> {
-    let mut follower = Follower::new(shared, &shared.store())?;
+async fn first(mut follower: Follower) -> Result<(Option<String>, Follower), Error> {
+    blocking(move || Ok((read_first(&mut follower)?, follower))).await
+}
+
+fn read_first(follower: &mut Follower) -> Result<Option<String>, Error> {
     if follower.is_empty(i32::from(PARTITION)) {
         return Ok(None);
     }

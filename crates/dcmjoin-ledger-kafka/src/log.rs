@@ -37,6 +37,8 @@ const DEFAULT_REPLICATION: i32 = -1;
 /// How long the workers are behind before it is looked at whose pairs are left.
 const VIEW_AFTER: Duration = Duration::from_secs(10);
 
+type Admin = AdminClient<DefaultClientContext>;
+
 /// Facts in two topics.
 #[derive(Clone)]
 pub struct Kafka {
@@ -110,12 +112,12 @@ impl Kafka {
     ) -> Result<Self, Error> {
         address.prefix().parse::<CampaignName>()?;
         let shared = Arc::new(Shared { address, password, folder: folder.to_owned() });
-        check_client(&shared)?;
+        let admin = admin(&shared)?;
         if shared.address.is_secured() {
             let shared = Arc::clone(&shared);
             blocking(move || admitted(&shared)).await?;
         }
-        make_topics(&shared).await?;
+        make_topics(&shared, admin).await?;
         let appender = Arc::new(Appender::new(Arc::clone(&shared))?);
         Ok(Self { shared, appender, view: Arc::default(), lag: Arc::default(), lease: LEASE })
     }
@@ -246,20 +248,18 @@ impl FactLog for Kafka {
     }
 }
 
-/// Says which setting no client can be made with.
-fn check_client(shared: &Shared) -> Result<(), Error> {
-    match shared.config().create::<AdminClient<DefaultClientContext>>() {
-        Err(KafkaError::ClientConfig(_, detail, key, _)) => {
-            Err(Error::Invalid(format!("the client's setting {key}: {detail}")))
+/// Returns a client that makes topics; says which setting no client can be made with.
+fn admin(shared: &Shared) -> Result<Admin, Error> {
+    shared.config().create().map_err(|error| match error {
+        KafkaError::ClientConfig(_, detail, key, _) => {
+            Error::Invalid(format!("the client's setting {key}: {detail}"))
         }
-        Err(KafkaError::ClientCreation(detail)) => Err(Error::Invalid(detail)),
-        made => made.map(drop).map_err(|error| broke(&error)),
-    }
+        KafkaError::ClientCreation(detail) => Error::Invalid(detail),
+        error => broke(&error),
+    })
 }
 
-async fn make_topics(shared: &Shared) -> Result<(), Error> {
-    let admin: AdminClient<DefaultClientContext> =
-        shared.config().create().map_err(|error| broke(&error))?;
+async fn make_topics(shared: &Shared, admin: Admin) -> Result<(), Error> {
     let names = [(shared.halves(), PARTITIONS), (shared.pairs(), PARTITIONS), (shared.store(), 1)];
     let topics = names.iter().map(|(name, partitions)| {
         let partitions = i32::from(*partitions);
@@ -289,6 +289,7 @@ async fn make_topics(shared: &Shared) -> Result<(), Error> {
             )));
         }
     }
+    end_beside(admin);
     Ok(())
 }
 
@@ -297,6 +298,11 @@ fn before(waited: Duration) -> i64 {
     let at = SystemTime::now().checked_sub(waited).unwrap_or(UNIX_EPOCH);
     let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// Ends a client while others go on: to end its threads takes it a tenth of a second or more.
+pub(crate) fn end_beside<T: Send + 'static>(client: T) {
+    std::thread::spawn(move || drop(client));
 }
 
 /// Runs what waits beside the runtime's other work.

@@ -17,7 +17,7 @@ use rdkafka::types::RDKafkaErrorCode as Code;
 use rdkafka::{Offset, TopicPartitionList};
 
 use crate::follower::Follower;
-use crate::log::{OUTAGE_MAX, Shared, blocking, broke};
+use crate::log::{OUTAGE_MAX, Shared, blocking, broke, end_beside};
 use crate::member::Member;
 use crate::message::{Item, done_to_items, pair_key};
 use crate::search::Search;
@@ -112,10 +112,17 @@ impl FactReader for Reader {
     }
 
     async fn leave(self: Box<Self>) -> Result<(), Error> {
-        // A client that is dropped tells the group.
         let part = self.0;
         blocking(move || {
-            drop(part);
+            let part = Arc::into_inner(part).map(Mutex::into_inner);
+            let Some(Part { member, halves, pairs, producer, .. }) =
+                part.map(|part| part.unwrap_or_else(PoisonError::into_inner))
+            else {
+                return Ok(());
+            };
+            end_beside((halves, pairs, producer));
+            // One that is dropped tells the group.
+            drop(member);
             Ok(())
         })
         .await

@@ -3,7 +3,7 @@
 use thiserror::Error;
 
 /// Why a store did not do it.
-#[derive(Debug, Error)]
+#[derive(Debug, Clone, Error)]
 pub enum Error {
     /// The store cannot be reached, or fails. Asking again may help.
     #[error("{store}: {detail}")]

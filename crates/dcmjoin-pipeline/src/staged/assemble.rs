@@ -12,25 +12,20 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use dcmjoin_catalog::{Row, State};
-use dcmjoin_index::Fingerprint;
 use dcmjoin_ledger::facts::{Fact, FactReader, Pair};
 use dcmjoin_ledger::tasks::{Depth, Stage};
-use dcmjoin_ledger::{CampaignName, FactLog, TaskStore};
+use dcmjoin_ledger::{CampaignName, TaskStore};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
 use super::session::Means;
 use super::work::WorkError;
-use crate::catalog::Known;
 use crate::config::Publish;
 use crate::error::RunError;
 use crate::local::{Apart, Assembled, HalfPlace, joined, spawn};
 use crate::pair::Headers;
 use crate::raw::PairRow;
 
-/// Facts of one append.
-const APPEND_FACTS: usize = 50_000;
 /// Pairs that are asked for at once.
 pub(super) const PAIRS: usize = 8_192;
 /// Pairs that go to a folder in one task.
@@ -64,51 +59,6 @@ pub(super) async fn is_late(
     let images =
         depths.iter().find(|depth| depth.campaign == *campaign && depth.stage == Stage::Images);
     Ok(images.is_some_and(|images| images.done.tasks > 0))
-}
-
-/// Appends the halves of an archive that have no partner yet; returns how many. Those of a compressed
-/// archive cannot be read by range: they are left to the closing, unless they are `copied`.
-pub(super) async fn append_open(
-    facts: &dyn FactLog,
-    campaign: &CampaignName,
-    known: &Known,
-    copied: bool,
-) -> Result<usize, WorkError> {
-    if known.is_compressed() && !copied {
-        return Ok(0);
-    }
-    let (mut some, mut count) = (Vec::new(), 0);
-    for row in known.reader.rows() {
-        some.extend(fact_of(known, row.map_err(RunError::from)?));
-        if some.len() == APPEND_FACTS {
-            facts.append(campaign, &some).await?;
-            count += some.len();
-            some.clear();
-        }
-    }
-    if !some.is_empty() {
-        facts.append(campaign, &some).await?;
-    }
-    Ok(count + some.len())
-}
-
-fn fact_of(known: &Known, row: Row) -> Option<Fact> {
-    if row.state != State::Open || row.header_digest.is_some() {
-        return None;
-    }
-    let archive = known.reader.archive();
-    let uid = row.uid?;
-    Some(Fact {
-        fingerprint: Fingerprint::of(&uid).0,
-        uid,
-        half: archive.half,
-        archive: archive.url.clone(),
-        version: archive.version.clone(),
-        offset: row.offset,
-        length: row.length,
-        digest: row.digest?,
-        crc32c: row.crc32c?,
-    })
 }
 
 /// The wish to stop, which wakes who waits.

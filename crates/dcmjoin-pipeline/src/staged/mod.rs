@@ -10,14 +10,15 @@
 //! catalogue; what they share is who does what: a [`TaskStore`]. An archive that two workers scan
 //! gives the same objects, so a task that is delivered twice costs time and nothing else.
 //!
-//! [`mod@work`] claims and beats, `session` holds what is needed for the tasks in hand, [`assemble`] pairs
-//! what came late, by the facts of a fact log.
+//! [`mod@work`] claims and beats, `session` holds what is needed for the tasks in hand, `append` tells a fact log what
+//! is open, [`assemble`] pairs what came late, by its facts.
 //!
 //! A campaign may keep [raw objects](crate::raw): then scans only copy halves and leave a fact for each, all
 //! pairs are assembled by the fact log, and [`purge()`] removes the copies once the books are closed.
 //!
 //! [`TaskStore`]: dcmjoin_ledger::TaskStore
 
+mod append;
 pub mod assemble;
 mod purge;
 mod session;

@@ -12,7 +12,8 @@ use dcmjoin_objects::Stores;
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
-use super::assemble::{PAIRS, append_open, is_late};
+use super::append::Appender;
+use super::assemble::{PAIRS, is_late};
 use super::settings::CampaignSettings;
 use super::work::{Drain, WorkError};
 use crate::config::{RunConfig, Source};
@@ -38,6 +39,8 @@ pub(super) struct Means {
     pub(super) stores: Arc<Stores>,
     pub(super) tasks: Arc<dyn TaskStore>,
     pub(super) facts: Option<Arc<dyn FactLog>>,
+    /// Appends to it.
+    pub(super) appender: Option<Appender>,
     pub(super) machine: RunConfig,
     pub(super) progress: Arc<Progress>,
     pub(super) drain: Drain,
@@ -144,17 +147,17 @@ impl Session {
                 Held::Nothing => return means.close(&claim.campaign).await.map(Ended::Closed),
                 Held::Headers(worker, leaves_facts) => {
                     let scanned = worker.scan(&claim.url).await?;
-                    let wanted = leaves_facts && means.facts.is_some();
+                    let wanted = leaves_facts && means.appender.is_some();
                     (scanned, if wanted { worker.known(&claim.url).await? } else { None })
                 }
                 Held::Images(worker) => {
                     let scanned = worker.scan(&claim.url).await?;
-                    let wanted = means.facts.is_some();
+                    let wanted = means.appender.is_some();
                     (scanned, if wanted { worker.known(&claim.url).await? } else { None })
                 }
             };
-            if let (Some(facts), Some(known)) = (&means.facts, known) {
-                let count = append_open(&**facts, &claim.campaign, &known, copies).await?;
+            if let (Some(appender), Some(known)) = (&means.appender, known) {
+                let count = appender.append_open(&claim.campaign, known, copies).await?;
                 if claim.stage == Stage::Images {
                     means.has_appended(count);
                 }
@@ -185,6 +188,14 @@ impl Means {
     async fn headers(&self, campaign: &CampaignName) -> Result<HeaderWorker, WorkError> {
         let config = self.config(campaign).await?;
         Ok(HeaderWorker::begin(&self.stores, config, Arc::clone(&self.progress)).await?)
+    }
+
+    /// Returns when an archive takes no room any more, since its facts wait.
+    pub(super) async fn has_room(&self) {
+        match &self.appender {
+            Some(appender) => appender.one_more().await,
+            None => std::future::pending().await,
+        }
     }
 
     fn has_appended(&self, images: usize) {

@@ -20,6 +20,7 @@ use thiserror::Error;
 use tokio::sync::Notify;
 use tokio::task::{AbortHandle, JoinSet};
 
+use super::append::Appender;
 use super::assemble::{Late, Stop, assemble};
 use super::session::{Ended, Means, Session};
 use crate::config::RunConfig;
@@ -140,6 +141,7 @@ pub async fn work(
     let means = Means {
         stores,
         tasks,
+        appender: facts.clone().map(Appender::new),
         facts,
         machine,
         progress,
@@ -220,9 +222,13 @@ impl Worker {
     }
 
     async fn go_on(&mut self) -> Result<(), WorkError> {
+        let means = Arc::clone(&self.means);
         while !self.drain.is_asked() {
             self.claim().await?;
             self.begin_next().await?;
+            if let Some(appender) = &means.appender {
+                appender.in_hand(self.running.len());
+            }
             if self.running.is_empty() && self.next.is_empty() {
                 let every = OPEN_EVERY.min(self.pause() * 2);
                 let looks = self.looked.is_none_or(|looked| looked.elapsed() >= every);
@@ -235,6 +241,7 @@ impl Worker {
             let pause = self.pause();
             tokio::select! {
                 Some(ended) = self.running.join_next() => self.ended(ended).await?,
+                () = means.has_room() => {}
                 () = tokio::time::sleep(pause) => {}
             }
         }
@@ -243,7 +250,9 @@ impl Worker {
 
     /// Claims as many tasks as there is room for.
     async fn claim(&mut self) -> Result<(), WorkError> {
-        let room = archives_at_once(&self.config.machine).saturating_sub(self.count());
+        let waiting = self.means.appender.as_ref().map_or(0, Appender::waiting);
+        let at_once = archives_at_once(&self.config.machine) + waiting;
+        let room = at_once.saturating_sub(self.count());
         let too_soon = self.asked.is_some_and(|asked| asked.elapsed() < self.pause());
         if room == 0 || too_soon || self.config.stages.is_empty() {
             return Ok(());
