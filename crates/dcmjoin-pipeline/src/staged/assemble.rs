@@ -135,9 +135,18 @@ struct Of {
 }
 
 impl Assembler<'_> {
+    /// Goes on until it is asked to stop, or cannot; others have its partitions then.
     async fn assemble(mut self) -> Result<Late, WorkError> {
+        let ended = self.go_on().await;
+        let left = self.reader.leave().await;
+        ended?;
+        left?;
+        Ok(self.late)
+    }
+
+    async fn go_on(&mut self) -> Result<(), WorkError> {
         let mut of: Option<Of> = None;
-        let (mut had, mut is_idle) = (Instant::now(), false);
+        let mut had = Instant::now();
         while !self.stop.is_asked() {
             let looked = match std::mem::take(&mut self.ahead) {
                 ahead if !ahead.is_empty() => Looked::Pairs(ahead),
@@ -150,9 +159,7 @@ impl Assembler<'_> {
             let pairs = match looked {
                 Looked::Pairs(pairs) if !pairs.is_empty() => pairs,
                 Looked::Pairs(_) => {
-                    if !std::mem::replace(&mut is_idle, true) {
-                        self.means.caught_up.notify_one();
-                    }
+                    self.means.has_pairs.send_replace(false);
                     let time = (had.elapsed() / IDLE_SHARE).clamp(WAIT_FIRST, WAIT);
                     self.sleep(time).await;
                     continue;
@@ -162,6 +169,7 @@ impl Assembler<'_> {
                     continue;
                 }
             };
+            self.means.has_pairs.send_replace(true);
             for pairs in pairs.chunk_by(|one, other| one.campaign == other.campaign) {
                 let campaign = &pairs[0].campaign;
                 let held = match of.take() {
@@ -181,11 +189,9 @@ impl Assembler<'_> {
                 }
                 of = Some(held);
             }
-            (had, is_idle) = (Instant::now(), false);
+            had = Instant::now();
         }
-        self.settle().await?;
-        self.reader.leave().await?;
-        Ok(self.late)
+        self.settle().await
     }
 
     /// Asks for pairs. Of several headers of one instance the rule by digest decides, so all that are on their

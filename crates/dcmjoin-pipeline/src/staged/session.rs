@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use dcmjoin_ledger::tasks::{Claim, Stage};
 use dcmjoin_ledger::{CampaignName, FactLog, TaskStore};
 use dcmjoin_objects::Stores;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio::time::timeout;
 
 use super::append::Appender;
@@ -48,8 +48,8 @@ pub(super) struct Means {
     pub(super) parts_memory: bool,
     /// Of a campaign with raw objects, the headers that this worker scanned itself.
     pub(super) scanned: Mutex<Option<(CampaignName, Arc<Headers>)>>,
-    /// Told when this worker's assembling has nothing left to do.
-    pub(super) caught_up: Notify,
+    /// Whether this worker has pairs in hand.
+    pub(super) has_pairs: watch::Sender<bool>,
     /// Facts of images that this worker has appended since it was last told that pairs are wanted.
     pub(super) appended: AtomicUsize,
     /// Told when this worker is to look for pairs now: a batch of them may be there, or a closing waits for the last.
@@ -283,26 +283,31 @@ impl Means {
         Ok(Box::new(report))
     }
 
-    /// Waits until nobody has a pair in hand. To ask may cost the log more than an answer is worth, so it
-    /// is asked less often the longer it takes to answer; and once this worker has assembled what it could.
+    /// Waits until nobody has a pair in hand. While this worker has, nobody need be asked; and to ask may cost the
+    /// log more than an answer is worth, so it is asked less often the longer it takes to answer.
     async fn wait_for_pairs(&self, campaign: &CampaignName) -> Result<(), WorkError> {
         let Some(facts) = &self.facts else { return Ok(()) };
         loop {
+            self.wait_while(true, PAIRS_EVERY_MAX).await?;
             let asked = Instant::now();
             if !facts.has_pairs(campaign).await? {
                 return Ok(());
             }
             self.wanted.notify_one();
             let wait = (asked.elapsed() * ASK_SHARE).clamp(PAIRS_EVERY, PAIRS_EVERY_MAX);
-            let until = Instant::now() + wait;
-            while Instant::now() < until {
-                if self.drain.is_asked() || self.progress.is_stopped() {
-                    return Err(RunError::Stopped.into());
-                }
-                if timeout(PAIRS_EVERY, self.caught_up.notified()).await.is_ok() {
-                    break;
-                }
-            }
+            self.wait_while(false, wait).await?;
         }
+    }
+
+    /// Waits while this worker has pairs in hand, or has none; no longer than a time.
+    async fn wait_while(&self, has_pairs: bool, time: Duration) -> Result<(), WorkError> {
+        let (mut has, until) = (self.has_pairs.subscribe(), Instant::now() + time);
+        while *has.borrow_and_update() == has_pairs && Instant::now() < until {
+            if self.drain.is_asked() || self.progress.is_stopped() {
+                return Err(RunError::Stopped.into());
+            }
+            let _ = timeout(PAIRS_EVERY, has.changed()).await;
+        }
+        Ok(())
     }
 }

@@ -17,7 +17,7 @@ use dcmjoin_ledger::tasks::{Claim, Failure, Stage, Wanted};
 use dcmjoin_ledger::{CampaignName, FactLog, TaskStore};
 use dcmjoin_objects::Stores;
 use thiserror::Error;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio::task::{AbortHandle, JoinSet};
 
 use super::append::Appender;
@@ -148,7 +148,7 @@ pub async fn work(
         drain: drain.clone(),
         parts_memory,
         scanned: Mutex::default(),
-        caught_up: Notify::new(),
+        has_pairs: watch::Sender::default(),
         appended: AtomicUsize::new(0),
         wanted: Notify::new(),
     };
@@ -157,10 +157,14 @@ pub async fn work(
     let mut worker = Worker::new(Arc::clone(&means), config, drain);
     let assembles = worker.config.assembles.then(|| worker.config.worker.clone());
     let late = async {
-        match &assembles {
-            Some(name) => assemble(&means, name, lease, &stop).await,
-            None => Ok(Late::default()),
+        let Some(name) = &assembles else { return Ok(Late::default()) };
+        let ended = assemble(&means, name, lease, &stop).await;
+        if ended.is_err() {
+            // A closing would wait for its pairs.
+            means.drain.ask();
+            means.progress.stop();
         }
+        ended
     };
     let scan = async {
         let ended = worker.work_off().await;

@@ -3,9 +3,12 @@
 
 use std::process::Child;
 
+use dcmjoin_testkit::Disk;
 use serde_json::Value;
 
-use super::scene::{Scene, same_books, same_objects, synth, synthetic, terminate, told, until};
+use super::scene::{
+    PATIENCE, Scene, same_books, same_objects, synth, synthetic, terminate, told, until,
+};
 use crate::archive::{Place, header, image};
 
 #[test]
@@ -102,6 +105,39 @@ fn pairs_come_from_raw_objects_and_the_closing_reads_neither_half() {
         (&again["instances"]["published"], &again["archives"]["known"]),
         (&0.into(), &26.into())
     );
+}
+
+/// Who cannot write the output ends, and says why; what it had in hand is done by the next.
+#[test]
+fn a_full_output_ends_who_assembles() {
+    let disk = Disk::new(256 << 20).unwrap();
+    let scene = Scene::folders();
+    std::fs::create_dir(disk.path().join("out")).unwrap();
+    std::os::unix::fs::symlink(disk.path().join("out"), scene.place.path("out")).unwrap();
+    let elsewhere = scene.place.text("elsewhere");
+    let scene = scene.raw(Some(&elsewhere));
+    synthetic(&scene.place);
+    let whole = scene.whole();
+    scene.add(&["metadata", "images"]);
+    told(&scene.with_tasks(&["work", "scan"]).output().unwrap());
+    disk.ballast().fill().unwrap();
+    // Longer than anything here may take: partitions are given back.
+    let lease = PATIENCE.as_secs() * 2;
+    let lease = ["--lease".to_owned(), lease.to_string()];
+    for worker in ["assemble", "all"] {
+        let mut worker = scene.with_tasks(&["work", worker]).args(&lease).spawn().unwrap();
+        until(|| worker.try_wait().unwrap().is_some());
+        let ended = worker.wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+        assert_eq!(ended.status.code(), Some(1), "{said}");
+        assert!(said.contains("no storage space"), "{said}");
+    }
+    disk.ballast().free().unwrap();
+    let mut worker = scene.with_tasks(&["work", "all"]).args(&lease).spawn().unwrap();
+    until(|| worker.try_wait().unwrap().is_some());
+    let done = told(&worker.wait_with_output().unwrap());
+    same_books(&done["reports"][0], &whole);
+    same_objects(&scene.instances("out"), &scene.instances("whole"));
 }
 
 #[test]
