@@ -157,6 +157,7 @@ async fn append_all(
         next = gather(&mut some, &mut given, &archives).await;
         let campaign = some[0].campaign.clone();
         let facts: Vec<Fact> = some.iter_mut().flat_map(|one| one.facts.drain(..)).collect();
+        tracing::debug!(archives = some.len(), facts = facts.len(), "facts are appended");
         let appended = log.append(&campaign, &facts).await;
         for one in some {
             // Who has gone does not wait.
