@@ -22,7 +22,11 @@ const WAIT: Duration = Duration::from_millis(200);
 pub(crate) async fn bind(log: &Kafka, store: &StoreId) -> Result<(), Error> {
     let shared = log.shared.clone();
     let follower = blocking(move || Follower::new(&shared, &shared.store())).await?;
-    let (mut found, mut follower) = first(follower).await?;
+    // Of a topic that was made just now it would be asked in vain, and for long.
+    let (mut found, mut follower) = match log.has_begun {
+        true => (None, follower),
+        false => first_if_any(follower).await?,
+    };
     if found.is_none() {
         let key = store.as_str().as_bytes().to_vec();
         let item = Item { partition: PARTITION, key, value: Some(IS_STORE.to_vec()) };
@@ -33,14 +37,19 @@ pub(crate) async fn bind(log: &Kafka, store: &StoreId) -> Result<(), Error> {
     store.check(&found.ok_or_else(|| failed("a record is not there yet"))?)
 }
 
+async fn first_if_any(mut follower: Follower) -> Result<(Option<String>, Follower), Error> {
+    blocking(move || match follower.is_empty(i32::from(PARTITION)) {
+        true => Ok((None, follower)),
+        false => Ok((read_first(&mut follower)?, follower)),
+    })
+    .await
+}
+
 async fn first(mut follower: Follower) -> Result<(Option<String>, Follower), Error> {
     blocking(move || Ok((read_first(&mut follower)?, follower))).await
 }
 
 fn read_first(follower: &mut Follower) -> Result<Option<String>, Error> {
-    if follower.is_empty(i32::from(PARTITION)) {
-        return Ok(None);
-    }
     follower.assign([i32::from(PARTITION)], &BTreeMap::new())?;
     let until = Instant::now() + OUTAGE_MAX;
     loop {

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
 use dcmjoin_ledger::binding::StoreId;
@@ -16,6 +16,7 @@ use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
 use rdkafka::error::KafkaError;
+use rdkafka::metadata::MetadataTopic;
 use rdkafka::types::RDKafkaErrorCode;
 
 use crate::address::Address;
@@ -30,6 +31,9 @@ use crate::view::View;
 
 /// How long brokers that are away are waited for.
 pub(crate) const OUTAGE_MAX: Duration = Duration::from_secs(45);
+/// How often and how long it is looked whether brokers know a topic that was made just now.
+const KNOWN_EVERY: Duration = Duration::from_millis(10);
+const KNOWN_MAX: Duration = Duration::from_secs(5);
 /// What forgets is kept so long: who reads a partition on after another had it must learn of it.
 const FORGETS_FOR_MS: &str = "604800000";
 /// As many copies as the cluster's own setting says.
@@ -46,6 +50,8 @@ pub struct Kafka {
     appender: Arc<Appender>,
     view: Arc<Mutex<Option<View>>>,
     lag: Arc<Mutex<Option<Lag>>>,
+    /// Whether it has made the topic that tells its task store.
+    pub(crate) has_begun: bool,
     lease: Duration,
 }
 
@@ -117,9 +123,10 @@ impl Kafka {
             let shared = Arc::clone(&shared);
             blocking(move || admitted(&shared)).await?;
         }
-        make_topics(&shared, admin).await?;
+        let has_begun = make_topics(&shared, admin).await?.contains(&shared.store());
         let appender = Arc::new(Appender::new(Arc::clone(&shared))?);
-        Ok(Self { shared, appender, view: Arc::default(), lag: Arc::default(), lease: LEASE })
+        let (view, lag) = (Arc::default(), Arc::default());
+        Ok(Self { shared, appender, view, lag, has_begun, lease: LEASE })
     }
 
     /// Opens the topics of a prefix on brokers (`host:port`, parted by commas) of a private network, as
@@ -259,7 +266,8 @@ fn admin(shared: &Shared) -> Result<Admin, Error> {
     })
 }
 
-async fn make_topics(shared: &Shared, admin: Admin) -> Result<(), Error> {
+/// Makes the topics that are not there; returns their names.
+async fn make_topics(shared: &Shared, admin: Admin) -> Result<Vec<String>, Error> {
     let names = [(shared.halves(), PARTITIONS), (shared.pairs(), PARTITIONS), (shared.store(), 1)];
     let topics = names.iter().map(|(name, partitions)| {
         let partitions = i32::from(*partitions);
@@ -270,26 +278,53 @@ async fn make_topics(shared: &Shared, admin: Admin) -> Result<(), Error> {
     let options = AdminOptions::new().operation_timeout(Some(OUTAGE_MAX));
     let topics: Vec<NewTopic<'_>> = topics.collect();
     let made = admin.create_topics(&topics, &options).await.map_err(|error| broke(&error))?;
+    let (mut new, mut old) = (Vec::new(), Vec::new());
     for topic in made {
-        let name = match topic {
-            Ok(_) => continue,
-            Err((name, RDKafkaErrorCode::TopicAlreadyExists)) => name,
+        match topic {
+            Ok(name) => new.push(name),
+            Err((name, RDKafkaErrorCode::TopicAlreadyExists)) => old.push(name),
             Err((_, code)) => return Err(failed(format!("a topic cannot be made: {code}"))),
-        };
-        let Some((_, partitions)) = names.iter().find(|(wanted, _)| *wanted == name) else {
-            continue;
-        };
-        let metadata = admin.inner().fetch_metadata(Some(name.as_str()), OUTAGE_MAX);
-        let metadata = metadata.map_err(|error| broke(&error))?;
-        let found = metadata.topics().first().map_or(0, |topic| topic.partitions().len());
-        // One that was made just now can be known to no broker yet.
-        if found != 0 && found != usize::from(*partitions) {
-            return Err(Error::Invalid(format!(
-                "expected a topic with {partitions} partitions, got {found}"
-            )));
         }
     }
-    end_beside(admin);
+    blocking(move || {
+        for (name, partitions) in names {
+            if new.contains(&name) {
+                wait_until_known(&admin, &name, partitions);
+            } else if old.contains(&name) {
+                check_partitions(&admin, &name, partitions)?;
+            }
+        }
+        end_beside(admin);
+        Ok(new)
+    })
+    .await
+}
+
+/// Waits until a topic that was made just now has leaders: who asks for them before waits up to a second to ask again.
+fn wait_until_known(admin: &Admin, name: &str, partitions: u16) {
+    let until = Instant::now() + KNOWN_MAX;
+    while Instant::now() < until {
+        let known = admin.inner().fetch_metadata(Some(name), KNOWN_MAX).is_ok_and(|metadata| {
+            let led = metadata.topics().iter().flat_map(MetadataTopic::partitions);
+            led.filter(|partition| partition.leader() >= 0).count() == usize::from(partitions)
+        });
+        if known {
+            return;
+        }
+        std::thread::sleep(KNOWN_EVERY);
+    }
+}
+
+fn check_partitions(admin: &Admin, name: &str, partitions: u16) -> Result<(), Error> {
+    let metadata = admin.inner().fetch_metadata(Some(name), OUTAGE_MAX);
+    let metadata = metadata.map_err(|error| broke(&error))?;
+    let found = metadata.topics().first().map_or(0, |topic| topic.partitions().len());
+    // One that was made just now can be known to no broker yet.
+    if found != 0 && found != usize::from(partitions) {
+        return Err(Error::Invalid(format!(
+            "expected a topic with {partitions} partitions, got {found}"
+        )));
+    }
     Ok(())
 }
 

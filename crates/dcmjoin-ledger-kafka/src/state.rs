@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use dcmjoin_ledger::Error;
 use dcmjoin_ledger::facts::{FactDepth, partition};
-use rusqlite::{Connection, Row, Rows, Transaction, params};
+use rusqlite::{CachedStatement, Connection, Row, Rows, Transaction, params};
 
 use crate::follower::{Follower, Record};
 use crate::group::Group;
@@ -125,6 +125,14 @@ pub(crate) struct State {
     is_put_down: bool,
     /// The offsets to read on from, by topic and partition.
     positions: [BTreeMap<i32, i64>; 2],
+}
+
+/// Begins a query.
+fn begun<'a>(
+    query: &'a mut Option<CachedStatement<'_>>,
+    keys: [&[u8]; 2],
+) -> Result<Option<Rows<'a>>, Error> {
+    query.as_mut().map(|query| query.query(keys)).transpose().map_err(failed)
 }
 
 /// Returns the least key of a partition.
@@ -259,12 +267,12 @@ impl State {
         mut each: impl FnMut(Group, &mut Done<'_>) -> Result<ControlFlow<()>, Error>,
     ) -> Result<(), Error> {
         let sql = "SELECT key FROM done WHERE key > ?1 AND key < ?2 ORDER BY key";
-        let mut done = self.connection.prepare_cached(sql).map_err(failed)?;
-        let rows = self.rows(|| done.query([after, before]))?;
+        let mut done = self.query(sql)?;
+        let rows = begun(&mut done, [after, before])?;
         let mut done = Done { recent: &self.recent, rows, key: Vec::new() };
         let sql = "SELECT key, value, came FROM fact WHERE key > ?1 AND key < ?2 ORDER BY key";
-        let mut query = self.connection.prepare_cached(sql).map_err(failed)?;
-        let mut rows = self.rows(|| query.query([after, before]))?;
+        let mut query = self.query(sql)?;
+        let mut rows = begun(&mut query, [after, before])?;
         let mut recent = self.recent.facts(after, Some(before)).peekable();
         let mut stored = next(&mut rows)?;
         let mut group: Option<Group> = None;
@@ -303,12 +311,9 @@ impl State {
         Ok(())
     }
 
-    /// Begins a query, where there is anything in the file.
-    fn rows<'a>(
-        &self,
-        query: impl FnOnce() -> rusqlite::Result<Rows<'a>>,
-    ) -> Result<Option<Rows<'a>>, Error> {
-        self.is_put_down.then(query).transpose().map_err(failed)
+    /// Returns a query, where there is anything in the file.
+    fn query(&self, sql: &str) -> Result<Option<CachedStatement<'_>>, Error> {
+        self.is_put_down.then(|| self.connection.prepare_cached(sql)).transpose().map_err(failed)
     }
 
     pub(crate) fn depth(&self, campaign: &str) -> Result<FactDepth, Error> {

@@ -36,12 +36,12 @@ pub struct Apart {
 }
 
 /// Where a half lies: a plain archive, and a range of it.
-#[derive(Debug, Clone)]
-pub struct HalfPlace {
+#[derive(Debug, Clone, Copy)]
+pub struct HalfPlace<'a> {
     /// URL of the archive.
-    pub archive: String,
+    pub archive: &'a str,
     /// Its version; any where `None`.
-    pub version: Option<String>,
+    pub version: Option<&'a str>,
     /// First byte of the member.
     pub offset: u64,
     /// Bytes of the member.
@@ -106,8 +106,8 @@ impl Apart {
         &self,
         uid: &SopInstanceUid,
         scanned: Option<&Headers>,
-        metadata: &HalfPlace,
-        image: &HalfPlace,
+        metadata: &HalfPlace<'_>,
+        image: &HalfPlace<'_>,
     ) -> Result<(Assembled, Option<PairRow>), RunError> {
         let ended = self.ended(uid, scanned, metadata, image).await?;
         let is_unreadable = ended.rejection.as_ref().map(|rejection| rejection.reason)
@@ -156,8 +156,8 @@ impl Apart {
         &self,
         uid: &SopInstanceUid,
         scanned: Option<&Headers>,
-        metadata: &HalfPlace,
-        image: &HalfPlace,
+        metadata: &HalfPlace<'_>,
+        image: &HalfPlace<'_>,
     ) -> Result<Ended, RunError> {
         let (header, instance) = match self.assembled(uid, scanned, metadata, image).await? {
             Ok(whole) => whole,
@@ -178,8 +178,8 @@ impl Apart {
         &self,
         uid: &SopInstanceUid,
         scanned: Option<&Headers>,
-        metadata: &HalfPlace,
-        image: &HalfPlace,
+        metadata: &HalfPlace<'_>,
+        image: &HalfPlace<'_>,
     ) -> Result<Result<(Header, Instance), Rejection>, RunError> {
         let header = match self.header(uid, scanned, metadata).await? {
             Ok(header) => header,
@@ -195,7 +195,7 @@ impl Apart {
         &self,
         uid: &SopInstanceUid,
         scanned: Option<&Headers>,
-        place: &HalfPlace,
+        place: &HalfPlace<'_>,
     ) -> Result<Result<Header, Rejection>, RunError> {
         if let (Some(scanned), Some(digest)) = (scanned, place.digest)
             && let Some(found) = scanned.find(uid)?
@@ -225,8 +225,8 @@ impl Apart {
     fn rejected(
         &self,
         uid: &SopInstanceUid,
-        metadata: &HalfPlace,
-        image: &HalfPlace,
+        metadata: &HalfPlace<'_>,
+        image: &HalfPlace<'_>,
         rejection: Rejection,
     ) -> Result<(), RunError> {
         if rejection.reason == Reason::ArchiveUnreadable {
@@ -246,7 +246,7 @@ impl Apart {
         &self,
         half: Half,
         uid: &SopInstanceUid,
-        place: &HalfPlace,
+        place: &HalfPlace<'_>,
     ) -> Result<Result<Bytes, Rejection>, RunError> {
         if let (Some(copies), Some(digest)) = (&self.run.raw, place.digest) {
             let copy = copies.raw.half(half, uid, digest, place.length)?;
@@ -259,7 +259,7 @@ impl Apart {
         self.range(place).await
     }
 
-    async fn range(&self, place: &HalfPlace) -> Result<Result<Bytes, Rejection>, RunError> {
+    async fn range(&self, place: &HalfPlace<'_>) -> Result<Result<Bytes, Rejection>, RunError> {
         let Some(archive) = self.archive(place).await? else {
             let detail = "expected the archive in the version that the pair tells of, got none";
             return Ok(Err(Rejection::new(Reason::ArchiveUnreadable, detail)));
@@ -269,33 +269,33 @@ impl Apart {
         self.run.read_half(&archive, &row).await
     }
 
-    async fn archive(&self, place: &HalfPlace) -> Result<Option<Object>, RunError> {
+    async fn archive(&self, place: &HalfPlace<'_>) -> Result<Option<Object>, RunError> {
         let known = {
             let archives = self.archives.lock().unwrap_or_else(PoisonError::into_inner);
-            archives.get(&place.archive).cloned()
+            archives.get(place.archive).cloned()
         };
         let object = match known {
             Some(object) => object,
-            None => match self.run.given(&self.stores, &place.archive).await? {
+            None => match self.run.given(&self.stores, place.archive).await? {
                 Ok(object) => object,
                 Err(_) => return Ok(None),
             },
         };
-        let same = place.version.is_none() || place.version.as_deref() == object.version();
+        let same = place.version.is_none() || place.version == object.version();
         let mut archives = self.archives.lock().unwrap_or_else(PoisonError::into_inner);
         if archives.len() >= ARCHIVES_MAX {
             archives.clear();
         }
         if same {
-            archives.insert(place.archive.clone(), object.clone());
+            archives.insert(place.archive.to_owned(), object.clone());
         }
         Ok(same.then_some(object))
     }
 }
 
-impl HalfPlace {
+impl HalfPlace<'_> {
     fn lies(&self) -> Lies {
-        let archive = Arc::from(self.archive.as_str());
+        let archive = Arc::from(self.archive);
         Lies { archive, member: None, offset: self.offset, length: self.length }
     }
 }

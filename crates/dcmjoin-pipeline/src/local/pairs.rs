@@ -90,14 +90,16 @@ async fn all(apart: &Arc<Apart>, file: Pairs, lock: Option<&Lock>) -> Result<Boo
 }
 
 async fn publish(apart: &Apart, pair: Pair) -> Result<Assembled, RunError> {
-    let published = apart.publish(&pair.uid, None, &place(pair.metadata), &place(pair.image)).await;
+    let published =
+        apart.publish(&pair.uid, None, &place(&pair.metadata), &place(&pair.image)).await;
     published.map(|(assembled, _)| assembled)
 }
 
-fn place(half: PairHalf) -> HalfPlace {
+fn place(half: &PairHalf) -> HalfPlace<'_> {
     let PairHalf { archive, version, range, crc32c } = half;
     let (offset, length) = (range.start, range.len());
-    HalfPlace { archive, version, offset, length, crc32c, digest: None }
+    let version = version.as_deref();
+    HalfPlace { archive, version, offset, length, crc32c: *crc32c, digest: None }
 }
 
 fn count(books: &mut Books, assembled: Option<Assembled>) {

@@ -8,6 +8,7 @@
 //! it is done in the log, and the closing takes it from there.
 
 use std::collections::HashSet;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
@@ -117,7 +118,9 @@ struct Assembler<'a> {
 /// Pairs of a campaign that are in the output.
 struct Published {
     apart: Arc<Apart>,
-    pairs: Vec<Pair>,
+    pairs: Arc<[Pair]>,
+    /// How many of them: those that were begun when it was asked to stop.
+    begun: usize,
     rows: Vec<PairRow>,
 }
 
@@ -152,6 +155,7 @@ impl Assembler<'_> {
                 ahead if !ahead.is_empty() => Looked::Pairs(ahead),
                 _ => {
                     self.settle().await?;
+                    self.means.has_pairs.send_replace(false);
                     self.wait_for_more().await;
                     self.look().await?
                 }
@@ -159,7 +163,6 @@ impl Assembler<'_> {
             let pairs = match looked {
                 Looked::Pairs(pairs) if !pairs.is_empty() => pairs,
                 Looked::Pairs(_) => {
-                    self.means.has_pairs.send_replace(false);
                     let time = (had.elapsed() / IDLE_SHARE).clamp(WAIT_FIRST, WAIT);
                     self.sleep(time).await;
                     continue;
@@ -170,7 +173,7 @@ impl Assembler<'_> {
                 }
             };
             self.means.has_pairs.send_replace(true);
-            for pairs in pairs.chunk_by(|one, other| one.campaign == other.campaign) {
+            for pairs in by_campaign(pairs) {
                 let campaign = &pairs[0].campaign;
                 let held = match of.take() {
                     Some(held) if held.campaign == *campaign => held,
@@ -182,10 +185,10 @@ impl Assembler<'_> {
                     }
                 };
                 if let Some(apart) = &held.apart {
-                    self.publish(apart, pairs).await?;
+                    self.publish(apart, &pairs).await?;
                 } else {
                     self.late.left += pairs.len() as u64;
-                    self.done(pairs).await?;
+                    self.done(&pairs).await?;
                 }
                 of = Some(held);
             }
@@ -223,7 +226,7 @@ impl Assembler<'_> {
     }
 
     /// Publishes pairs of a campaign: all, or those that were begun when it was asked to stop.
-    async fn publish(&mut self, apart: &Arc<Apart>, pairs: &[Pair]) -> Result<(), WorkError> {
+    async fn publish(&mut self, apart: &Arc<Apart>, pairs: &Arc<[Pair]>) -> Result<(), WorkError> {
         let (stop, over) = (self.stop, Notify::new());
         let scanned = self.means.scanned(&pairs[0].campaign);
         let publishing = async {
@@ -243,13 +246,13 @@ impl Assembler<'_> {
         };
         let (came, beside) = tokio::join!(publishing, beside);
         let came = came?;
-        let (apart, pairs) = (Arc::clone(apart), pairs[..came.len()].to_vec());
-        let mut rows = Vec::with_capacity(came.len());
+        let (apart, pairs, begun) = (Arc::clone(apart), Arc::clone(pairs), came.len());
+        let mut rows = Vec::with_capacity(begun);
         for (assembled, row) in came {
             self.late.count(assembled);
             rows.extend(row);
         }
-        self.published = Some(Published { apart, pairs, rows });
+        self.published = Some(Published { apart, pairs, begun, rows });
         beside
     }
 
@@ -266,9 +269,11 @@ impl Assembler<'_> {
 
     /// Says that what was published is done.
     async fn settle(&mut self) -> Result<(), WorkError> {
-        let Some(Published { apart, pairs, rows }) = self.published.take() else { return Ok(()) };
+        let Some(Published { apart, pairs, begun, rows }) = self.published.take() else {
+            return Ok(());
+        };
         apart.tell(&rows).await?;
-        self.done(&pairs).await
+        self.done(&pairs[..begun]).await
     }
 
     /// Says that pairs are done. Where their partitions have moved, their new owner does them again.
@@ -284,24 +289,36 @@ impl Assembler<'_> {
     }
 }
 
+/// Parts pairs where another campaign's begin.
+fn by_campaign(mut pairs: Vec<Pair>) -> Vec<Arc<[Pair]>> {
+    let mut parts = Vec::new();
+    while let Some(first) = pairs.first() {
+        let same = pairs.iter().take_while(|pair| pair.campaign == first.campaign).count();
+        let others = pairs.split_off(same);
+        parts.push(std::mem::replace(&mut pairs, others).into());
+    }
+    parts
+}
+
 /// Publishes pairs, several at once; those that are not begun when it is asked to stop stay.
 async fn publish_all(
     apart: &Arc<Apart>,
     scanned: Option<&Arc<Headers>>,
-    pairs: &[Pair],
+    pairs: &Arc<[Pair]>,
     stop: &Stop,
 ) -> Result<Vec<Came>, RunError> {
     let at_once = if apart.to_folder() { FOLDER_PAIRS } else { 1 };
     let mut came = Vec::with_capacity(pairs.len());
     let mut tasks: JoinSet<Result<Vec<Came>, RunError>> = JoinSet::new();
-    for some in pairs.chunks(at_once) {
+    for first in (0..pairs.len()).step_by(at_once) {
         if stop.is_asked() {
             break;
         }
         while tasks.len() >= apart.publishing_max() {
             came.extend(joined(tasks.join_next().await)?.into_iter().flatten());
         }
-        let publishing = publish(Arc::clone(apart), scanned.cloned(), some.to_vec());
+        let some = first..pairs.len().min(first + at_once);
+        let publishing = publish(Arc::clone(apart), scanned.cloned(), Arc::clone(pairs), some);
         spawn(&mut tasks, apart.to_folder(), publishing);
     }
     while let Some(done) = tasks.join_next().await {
@@ -316,10 +333,11 @@ type Came = (Assembled, Option<PairRow>);
 async fn publish(
     apart: Arc<Apart>,
     scanned: Option<Arc<Headers>>,
-    pairs: Vec<Pair>,
+    pairs: Arc<[Pair]>,
+    some: Range<usize>,
 ) -> Result<Vec<Came>, RunError> {
-    let mut came = Vec::with_capacity(pairs.len());
-    for pair in pairs {
+    let mut came = Vec::with_capacity(some.len());
+    for pair in &pairs[some] {
         let (metadata, image) = (place(&pair.metadata), place(&pair.image));
         let (uid, scanned) = (&pair.metadata.uid, scanned.as_deref());
         came.push(apart.publish(uid, scanned, &metadata, &image).await?);
@@ -349,10 +367,10 @@ impl Means {
     }
 }
 
-fn place(fact: &Fact) -> HalfPlace {
+fn place(fact: &Fact) -> HalfPlace<'_> {
     HalfPlace {
-        archive: fact.archive.clone(),
-        version: fact.version.clone(),
+        archive: &fact.archive,
+        version: fact.version.as_deref(),
         offset: fact.offset,
         length: fact.length,
         crc32c: Some(fact.crc32c),

@@ -288,7 +288,6 @@ impl Means {
     async fn wait_for_pairs(&self, campaign: &CampaignName) -> Result<(), WorkError> {
         let Some(facts) = &self.facts else { return Ok(()) };
         loop {
-            self.wait_while(true, PAIRS_EVERY_MAX).await?;
             let asked = Instant::now();
             if !facts.has_pairs(campaign).await? {
                 return Ok(());
@@ -296,6 +295,7 @@ impl Means {
             self.wanted.notify_one();
             let wait = (asked.elapsed() * ASK_SHARE).clamp(PAIRS_EVERY, PAIRS_EVERY_MAX);
             self.wait_while(false, wait).await?;
+            self.wait_while(true, PAIRS_EVERY_MAX).await?;
         }
     }
 
