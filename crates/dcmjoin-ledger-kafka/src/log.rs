@@ -278,20 +278,19 @@ async fn make_topics(shared: &Shared, admin: Admin) -> Result<Vec<String>, Error
     let options = AdminOptions::new().operation_timeout(Some(OUTAGE_MAX));
     let topics: Vec<NewTopic<'_>> = topics.collect();
     let made = admin.create_topics(&topics, &options).await.map_err(|error| broke(&error))?;
-    let (mut new, mut old) = (Vec::new(), Vec::new());
+    let mut new = Vec::new();
     for topic in made {
         match topic {
             Ok(name) => new.push(name),
-            Err((name, RDKafkaErrorCode::TopicAlreadyExists)) => old.push(name),
+            Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
             Err((_, code)) => return Err(failed(format!("a topic cannot be made: {code}"))),
         }
     }
     blocking(move || {
         for (name, partitions) in names {
-            if new.contains(&name) {
-                wait_until_known(&admin, &name, partitions);
-            } else if old.contains(&name) {
-                check_partitions(&admin, &name, partitions)?;
+            match new.contains(&name) {
+                true => wait_until_known(&admin, &name, partitions),
+                false => check_partitions(&admin, &name, partitions)?,
             }
         }
         end_beside(admin);
