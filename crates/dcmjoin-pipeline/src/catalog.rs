@@ -25,6 +25,7 @@ use crate::config::RunConfig;
 use crate::error::RunError;
 use crate::header_pack::{PackOf, PackWriter};
 use crate::rows::RejectedRow;
+use crate::since::Since;
 
 /// Where the archives' files lie below an output.
 pub const CATALOG_FOLDER: &str = "_dcmjoin/catalog";
@@ -63,6 +64,9 @@ pub struct Account {
     /// What ended the archive before its end.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub broken: Option<RejectedRow>,
+    /// When this version of the archive was first read.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub since: Option<Since>,
 }
 
 /// An archive that the catalogue knows, in the version that is to be read.

@@ -30,6 +30,7 @@ pub mod rows;
 pub mod scan;
 pub mod settle;
 pub mod shards;
+pub mod since;
 pub mod source;
 pub mod staged;
 

@@ -4,7 +4,6 @@
 //! <place>/_dcmjoin/raw/<campaign>/metadata/<hash>/<uid>-<digest>.json
 //!                                 images/<hash>/<uid>-<digest>.j2c
 //!                                 pairs/<digest>.jsonl.zst
-//!                                 closed.json
 //! ```
 //!
 //! The bytes of a half are those of its member. `<hash>` is two digits of the UID's fingerprint: stores part
@@ -33,10 +32,6 @@ pub const RAW_FOLDER: &str = "_dcmjoin/raw";
 const KEY_BYTES_MAX: usize = 128;
 /// Where it is told what pairs came to.
 const PAIRS_FOLDER: &str = "pairs";
-/// Says that the books are closed.
-const CLOSED_KEY: &str = "closed.json";
-/// The name and version of that file's form.
-const CLOSED_SCHEMA: &str = "dcmjoin.raw-closed/1";
 /// Rows of one object take some hundred bytes each: what is more is not one of ours.
 const PAIR_ROWS_BYTES_MAX: u64 = 256 << 20;
 /// Rows are repetitive, and there are many objects of them: speed counts.
@@ -94,13 +89,6 @@ impl TryFrom<String> for Digest {
     fn try_from(text: String) -> Result<Self, Self::Error> {
         u128::from_str_radix(&text, 16).map(Self)
     }
-}
-
-/// Says which run closed the books.
-#[derive(Serialize, Deserialize)]
-struct Closed {
-    schema: String,
-    run: String,
 }
 
 impl Raw {
@@ -178,29 +166,7 @@ impl Raw {
         }
     }
 
-    /// Says that a run has closed the books.
-    ///
-    /// # Errors
-    /// [`RunError::Store`] where the place cannot be written.
-    pub async fn close(&self, run: &str) -> Result<(), RunError> {
-        let closed = Closed { schema: CLOSED_SCHEMA.to_owned(), run: run.to_owned() };
-        let json = serde_json::to_vec(&closed)
-            .map_err(|error| RunError::Internal(format!("encode a mark: {error}")))?;
-        Ok(self.root.put(CLOSED_KEY, vec![json.into()], PutMode::Replace).await?)
-    }
-
-    /// Returns the run that closed the books, where one has.
-    ///
-    /// # Errors
-    /// [`RunError::Store`] where the place cannot be read.
-    pub async fn closed(&self) -> Result<Option<String>, RunError> {
-        let Some(object) = self.root.object(CLOSED_KEY).await? else { return Ok(None) };
-        let bytes = object.read(0..object.size()).await?;
-        let closed: Option<Closed> = serde_json::from_slice(&bytes).ok();
-        Ok(closed.filter(|closed| closed.schema == CLOSED_SCHEMA).map(|closed| closed.run))
-    }
-
-    /// Removes all raw objects, and the mark last. What has another key's form is left.
+    /// Removes all raw objects. What has another key's form is left.
     ///
     /// # Errors
     /// [`RunError::Store`] where the place refuses.
@@ -209,13 +175,6 @@ impl Raw {
         for folder in [folder(Half::Metadata), folder(Half::Image), PAIRS_FOLDER] {
             let is_ours = |key: &str| is_raw_key(&format!("{folder}/{key}"));
             removed.add(self.root.below(folder)?.remove_all(is_ours, dry_run).await?);
-        }
-        if let Some(mark) = self.root.object(CLOSED_KEY).await? {
-            removed.objects += 1;
-            removed.bytes += mark.size();
-            if !dry_run {
-                self.root.delete(CLOSED_KEY).await?;
-            }
         }
         if self.root.is_folder() && !dry_run {
             // Its own folder, where nothing is left in it.
@@ -319,7 +278,6 @@ mod tests {
         let named = key(Half::Metadata, &uid("2.25.7"), 7);
         assert!(named.ends_with("/2.25.7-00000000000000000000000000000007.json"), "{named}");
         for other in [
-            "closed.json",
             "metadata/a.tar",
             "images/00/1.2.j2c",
             "images/00/1.2-0.j2c",
@@ -355,11 +313,9 @@ mod tests {
         let second = raw.half(Half::Image, &uid("2.25.7"), digest(b"2"), 1).unwrap();
         assert_eq!(second.read(0..1).await.unwrap(), "2", "a conflict overwrites nothing");
         raw.root().put("images/notes.txt", vec!["1".into()], PutMode::Create).await.unwrap();
-        raw.close("run").await.unwrap();
-        assert_eq!(raw.closed().await.unwrap().as_deref(), Some("run"));
-        assert_eq!(raw.remove_all(true).await.unwrap().objects, 4);
+        assert_eq!(raw.remove_all(true).await.unwrap().objects, 3);
         let removed = raw.remove_all(false).await.unwrap();
-        assert_eq!((removed.objects, removed.left > 0), (4, true));
+        assert_eq!((removed.objects, removed.left > 0), (3, true));
         assert_eq!(raw.root().list().await.unwrap().len(), 1);
         assert_eq!(raw.remove_all(false).await.unwrap().objects, 0);
     }

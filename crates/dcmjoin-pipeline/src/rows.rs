@@ -17,6 +17,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::error::RunError;
+use crate::since::Since;
 
 /// What a rejection is of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -113,6 +114,9 @@ pub struct UnpairedRow {
     /// Where it lies.
     #[serde(flatten)]
     pub lies: Lies,
+    /// When its archive was first read; absent where that was before it was told.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub since: Option<Since>,
 }
 
 /// A line of `conflicts.jsonl`: the same half of one instance with different bytes.

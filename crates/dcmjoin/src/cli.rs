@@ -17,8 +17,8 @@ use tracing::level_filters::LevelFilter;
 
 pub(crate) use plan::PlanArgs;
 pub(crate) use work::{
-    AddArgs, DeadLettersArgs, DeadLettersCommand, LettersArgs, PurgeArgs, StatusArgs, WorkArgs,
-    WorkCommand, WorkerArgs,
+    AddArgs, DeadLettersArgs, DeadLettersCommand, LettersArgs, PurgeArgs, StatusArgs, UnpairedArgs,
+    UnpairedFrom, WorkArgs, WorkCommand, WorkerArgs,
 };
 
 const EXAMPLES: &str = "\

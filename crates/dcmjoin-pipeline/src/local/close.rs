@@ -7,7 +7,7 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 use dcmjoin_index::{Fact, FactRuns, Outcome};
-use dcmjoin_model::{Books, Half, Reason, Rejection};
+use dcmjoin_model::{Books, Half, Reason, Rejection, SopInstanceUid};
 use dcmjoin_objects::{Meter, PutMode};
 
 use super::Run;
@@ -20,7 +20,7 @@ use crate::lock::Lock;
 use crate::pair::{Headers, Paired};
 use crate::publish::Published;
 use crate::report::{COMMIT_SCHEMA, Commit, Moved, Report, SCHEMA, Settings};
-use crate::rows::{PublishedRow, RejectedRow, Rejections, Superseded, UnpairedRow};
+use crate::rows::{Lies, PublishedRow, RejectedRow, Rejections, Superseded, UnpairedRow};
 use crate::settle::{candidates, read_again};
 
 pub(super) struct Close<'a> {
@@ -97,7 +97,7 @@ impl Close<'_> {
         self.books.images.unpaired += 1;
         let uid = Run::uid_at(self.headers, first.place)?;
         let lies = lies_of(self.run, Half::Image, first);
-        self.run.rows.unpaired.push(&UnpairedRow { half: Half::Image, uid, lies })?;
+        self.run.unpaired(Half::Image, uid, lies, first.archive)?;
         self.conflict(same, first)
     }
 
@@ -329,7 +329,7 @@ impl Close<'_> {
                 self.books.metadata.unpaired += 1;
                 let lies = self.run.lies_of_header(paired.origin);
                 let uid = paired.header.uid;
-                self.run.rows.unpaired.push(&UnpairedRow { half: Half::Metadata, uid, lies })?;
+                self.run.unpaired(Half::Metadata, uid, lies, paired.origin.archive)?;
                 continue;
             }
             self.books.metadata.header_only += 1;
@@ -353,6 +353,18 @@ impl Close<'_> {
 }
 
 impl Run {
+    /// Lists a half of an archive whose other half is not there.
+    pub(super) fn unpaired(
+        &self,
+        half: Half,
+        uid: SopInstanceUid,
+        lies: Lies,
+        archive: u32,
+    ) -> Result<(), RunError> {
+        let since = Some(self.archives(half).since(archive));
+        self.rows.unpaired.push(&UnpairedRow { half, uid, lies, since })
+    }
+
     /// Writes rows and report, and the marker last.
     pub(super) async fn finish(
         &self,

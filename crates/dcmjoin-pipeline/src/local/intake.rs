@@ -26,7 +26,7 @@ use crate::header_pack;
 use crate::pair::Headers;
 use crate::progress::Phase;
 use crate::record::{Head, Origin, Record, same_uid};
-use crate::rows::{ConflictRow, Lies, UnpairedRow};
+use crate::rows::{ConflictRow, Lies};
 use crate::scan::{Found, Place};
 
 /// What the merge of the metadata side counted.
@@ -82,7 +82,7 @@ impl Intake {
         archive: &Object,
     ) -> Result<Option<Finished>, RunError> {
         let run = &self.run;
-        if let Some(known) = run.known(Half::Metadata, archive).await? {
+        if let Some(known) = run.recall_archive(Half::Metadata, number, archive).await? {
             let is_taken = match run.config.only {
                 None => self.unpack(number, &known).await?,
                 Some(_) => self.select(number, archive, &known).await?,
@@ -296,8 +296,8 @@ impl Intake {
                     None => builder.push(kept.fingerprint, place)?,
                     Some(head) => {
                         let lies = run.lies_of_header(head.origin);
-                        let row = UnpairedRow { half: Half::Metadata, uid: head.uid, lies };
-                        run.rows.unpaired.push(&row)?;
+                        let archive = head.origin.archive;
+                        run.unpaired(Half::Metadata, head.uid, lies, archive)?;
                         sealed.unpaired += 1;
                     }
                 }

@@ -37,7 +37,8 @@ impl Stream {
         archive: &Object,
     ) -> Result<Option<Finished>, RunError> {
         let gone = || RunError::Internal("a known archive is no longer known".to_owned());
-        let known = self.run.known(Half::Image, archive).await?.ok_or_else(gone)?;
+        let known =
+            self.run.recall_archive(Half::Image, number, archive).await?.ok_or_else(gone)?;
         let mut missing = Missing::default();
         for row in known.reader.rows() {
             let row = row?;

@@ -30,7 +30,9 @@ impl Notes {
         is_compressed: bool,
     ) -> Result<Self, RunError> {
         let draft = run.draft(half, archive, is_compressed)?;
-        Ok(Self { draft, ..Self::without_draft(half, archive) })
+        let mut notes = Self { draft, ..Self::without_draft(half, archive) };
+        notes.account.since = Some(run.archives(half).since(archive));
+        Ok(notes)
     }
 
     /// Begins the notes on an archive that the catalogue knows.

@@ -51,6 +51,20 @@ impl Missing {
 }
 
 impl Run {
+    /// Returns what the catalogue knows of an archive of the run's, and keeps since when.
+    pub(super) async fn recall_archive(
+        &self,
+        half: Half,
+        number: u32,
+        archive: &Object,
+    ) -> Result<Option<Known>, RunError> {
+        let known = self.known(half, archive).await?;
+        if let Some(known) = &known {
+            self.archives(half).known_since(number, known.account.since);
+        }
+        Ok(known)
+    }
+
     /// Returns what a row of a known archive means.
     pub(super) fn recalled(&self, row: &Row) -> Recalled {
         let rejection = rejection_of(row).filter(|_| row.header_digest.is_none());
@@ -84,8 +98,9 @@ impl Run {
         known: &Known,
     ) -> Result<Notes, RunError> {
         let mut notes = Notes::without_draft(half, archive);
-        let Account { members, ignored, broken, .. } = &known.account;
-        notes.account = Account { members: *members, ignored: *ignored, ..Account::default() };
+        let Account { members, ignored, broken, since, .. } = &known.account;
+        notes.account =
+            Account { members: *members, ignored: *ignored, since: *since, ..Account::default() };
         if let Some(broken) = broken {
             self.note_broken(half, archive, broken)?;
             notes.account.broken = Some(broken.clone());

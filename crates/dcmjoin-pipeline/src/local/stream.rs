@@ -101,7 +101,7 @@ impl Stream {
         number: u32,
         archive: &Object,
     ) -> Result<Option<Finished>, RunError> {
-        match self.run.known(Half::Image, archive).await? {
+        match self.run.recall_archive(Half::Image, number, archive).await? {
             // What came of it, the run that accounts for all of them asks the catalogue.
             Some(known) if !self.run.keeps_books() && known.holds() => {
                 self.run.archive_done(Half::Image, number, &known.account);

@@ -180,10 +180,12 @@ impl ImageWorker {
             Ok(object) => object,
             Err(scanned) => return Ok(scanned),
         };
-        if self.run.known(Half::Image, &object).await?.is_some_and(|known| known.holds()) {
+        let known = self.run.known(Half::Image, &object).await?;
+        if known.as_ref().is_some_and(Known::holds) {
             return Ok(Scanned::Committed);
         }
         let number = self.run.images.add(object.clone());
+        self.run.images.known_since(number, known.and_then(|known| known.account.since));
         let finished = self.stream.scan(number, &object).await?;
         self.run.ended(false, finished).await
     }

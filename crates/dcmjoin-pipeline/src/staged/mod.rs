@@ -16,17 +16,24 @@
 //! A campaign may keep [raw objects](crate::raw): then scans only copy halves and leave a fact for each, all
 //! pairs are assembled by the fact log, and [`purge()`] removes the copies once the books are closed.
 //!
+//! Halves without partner wait until the campaign's rule, [`give_up`], gives them up; [`mod@unpaired`] lists them.
+//!
 //! [`TaskStore`]: dcmjoin_ledger::TaskStore
 
 mod append;
 pub mod assemble;
+mod closings;
+pub mod give_up;
 mod purge;
 mod session;
 pub mod settings;
+pub mod unpaired;
 pub mod work;
 
 pub use assemble::Late;
+pub use give_up::GiveUp;
 pub use purge::purge;
 pub use settings::CampaignSettings;
 pub use settings::add;
+pub use unpaired::{Unpaired, UnpairedList, unpaired, unpaired_facts};
 pub use work::{Drain, WorkConfig, WorkError, Worked, work, worker_name};

@@ -14,6 +14,7 @@ use tokio::time::timeout;
 
 use super::append::Appender;
 use super::assemble::{PAIRS, is_late};
+use super::closings::closed;
 use super::settings::CampaignSettings;
 use super::work::{Drain, WorkError};
 use crate::config::{RunConfig, Source};
@@ -21,7 +22,6 @@ use crate::error::RunError;
 use crate::local::{self, HeaderWorker, ImageWorker, Scanned};
 use crate::pair::Headers;
 use crate::progress::Progress;
-use crate::raw::Raw;
 use crate::report::Report;
 
 /// URLs that are asked for at once.
@@ -226,7 +226,8 @@ impl Means {
     }
 
     async fn whole_config(&self, campaign: &CampaignName) -> Result<RunConfig, WorkError> {
-        let config = self.settings(campaign).await?.on(&self.machine, campaign)?;
+        let settings = CampaignSettings::find(&*self.tasks, campaign).await?;
+        let config = settings.on(&self.machine, campaign)?;
         if config.raw.is_some() && self.facts.is_none() {
             return Err(RunError::Invalid {
                 place: format!("campaign {campaign}"),
@@ -236,13 +237,6 @@ impl Means {
             .into());
         }
         Ok(config)
-    }
-
-    async fn settings(&self, campaign: &CampaignName) -> Result<CampaignSettings, WorkError> {
-        let campaigns = self.tasks.campaigns().await?;
-        let found = campaigns.iter().find(|found| found.name == *campaign);
-        let gone = || RunError::Internal("a task's campaign is not there".to_owned());
-        Ok(CampaignSettings::read(found.ok_or_else(gone)?)?)
     }
 
     async fn urls(&self, campaign: &CampaignName, stage: Stage) -> Result<Vec<String>, WorkError> {
@@ -264,8 +258,7 @@ impl Means {
     /// the archives.
     async fn close(&self, campaign: &CampaignName) -> Result<Box<Report>, WorkError> {
         let mut config = self.whole_config(campaign).await?;
-        let raw = config.raw.clone();
-        if raw.is_some() {
+        if config.raw.is_some() {
             self.wait_for_pairs(campaign).await?;
             self.set_scanned(None);
         }
@@ -276,10 +269,8 @@ impl Means {
         config.metadata = listed(self.urls(campaign, Stage::Metadata).await?);
         config.images = listed(self.urls(campaign, Stage::Images).await?);
         let progress = Arc::clone(&self.progress);
-        let (report, _) = local::run_on(&self.stores, config, progress).await?;
-        if let (Some(place), 0) = (raw, report.archives.unreadable) {
-            Raw::open(&self.stores, &place)?.close(&report.run).await?;
-        }
+        let (report, output) = local::run_on(&self.stores, config, progress).await?;
+        closed(&output, campaign, &self.tasks.id().await?, &report).await?;
         Ok(Box::new(report))
     }
 

@@ -6,6 +6,7 @@ use dcmjoin_model::Half;
 use dcmjoin_objects::Stores;
 use serde::{Deserialize, Serialize};
 
+use super::give_up::GiveUp;
 use super::work::WorkError;
 use crate::config::{IfExists, Publish, RunConfig, Source};
 use crate::error::RunError;
@@ -37,6 +38,13 @@ pub struct CampaignSettings {
     /// Where halves are copied one by one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub raw: Option<String>,
+    /// When halves without partner are given up.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub give_up: GiveUp,
+}
+
+fn is_default(rule: &GiveUp) -> bool {
+    *rule == GiveUp::default()
 }
 
 impl CampaignSettings {
@@ -52,7 +60,22 @@ impl CampaignSettings {
             strict_values: config.strict_values,
             keep: config.keep.as_ref().map(|keep| absolute(&keep.to_string())),
             raw: config.raw.as_ref().map(|raw| absolute(&raw.place.to_string())),
+            give_up: GiveUp::default(),
         }
+    }
+
+    /// Reads the settings of the campaign of a name.
+    ///
+    /// # Errors
+    /// [`WorkError`] where there is none, or as [`CampaignSettings::read`].
+    pub async fn find(tasks: &dyn TaskStore, name: &CampaignName) -> Result<Self, WorkError> {
+        let campaigns = tasks.campaigns().await?;
+        let found = campaigns.iter().find(|campaign| campaign.name == *name);
+        let none = || RunError::Invalid {
+            place: format!("campaign {name}"),
+            detail: "there is none of that name".to_owned(),
+        };
+        Ok(Self::read(found.ok_or_else(none)?)?)
     }
 
     /// Reads the settings of a campaign.
@@ -100,6 +123,18 @@ impl CampaignSettings {
     }
 }
 
+/// Returns how many tasks of a campaign's stages are open.
+pub(super) async fn open_tasks(
+    tasks: &dyn TaskStore,
+    name: &CampaignName,
+    stages: &[Stage],
+) -> Result<u64, WorkError> {
+    let depths = tasks.depths().await?;
+    let asked = depths.iter().filter(|depth| depth.campaign == *name);
+    let asked = asked.filter(|depth| stages.contains(&depth.stage));
+    Ok(asked.map(|depth| depth.waiting.tasks + depth.claimed.tasks).sum())
+}
+
 /// Adds the archives of both sides to a campaign, and makes it where it is new. Returns how many archives
 /// are new.
 ///
@@ -112,9 +147,11 @@ pub async fn add(
     name: &CampaignName,
     priority: i32,
     config: &RunConfig,
+    give_up: GiveUp,
 ) -> Result<u64, WorkError> {
-    let settings = serde_json::to_string(&CampaignSettings::of(config))
-        .map_err(|error| RunError::Internal(error.to_string()))?;
+    let settings = CampaignSettings { give_up, ..CampaignSettings::of(config) };
+    let settings =
+        serde_json::to_string(&settings).map_err(|error| RunError::Internal(error.to_string()))?;
     let mut added = 0;
     let mut sides = Vec::new();
     for (half, sources) in [(Half::Metadata, &config.metadata), (Half::Image, &config.images)] {

@@ -96,6 +96,12 @@ pub enum WorkError {
     Run(#[from] RunError),
 }
 
+impl From<dcmjoin_objects::Error> for WorkError {
+    fn from(error: dcmjoin_objects::Error) -> Self {
+        Self::Run(error.into())
+    }
+}
+
 impl WorkError {
     /// Returns what a person can do about it.
     #[must_use]

@@ -39,8 +39,12 @@ pub(crate) enum CampaignCommand {
         #[command(flatten)]
         how: OrchestratorArgs,
     },
-    /// Say where the campaign stands
-    Status,
+    /// Say where the campaign stands: each stage's depth, rate and time left
+    Status {
+        /// Also what the workers of this task store have of it
+        #[arg(long, value_name = "STORE")]
+        tasks: Option<String>,
+    },
     /// Name all campaigns
     List,
     /// Restore and read no more; what is restored already goes on to cost

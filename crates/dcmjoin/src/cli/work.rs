@@ -1,10 +1,11 @@
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use dcmjoin_ledger::CampaignName;
 use dcmjoin_objects::Location;
 use dcmjoin_pipeline::Layout;
 use dcmjoin_pipeline::config::Source;
+use dcmjoin_pipeline::staged::GiveUp;
 
 use super::{Form, IfExistsArg, Resources};
 
@@ -40,6 +41,8 @@ pub(crate) enum WorkCommand {
     All(WorkerArgs),
     /// Say how many tasks stand where
     Status(StatusArgs),
+    /// Print the halves that have no partner and are given up, one a line
+    Unpaired(UnpairedArgs),
     /// Remove the raw objects of a campaign whose books are closed
     Purge(PurgeArgs),
 }
@@ -52,6 +55,33 @@ pub(crate) struct PurgeArgs {
     /// Only say how many there are
     #[arg(long)]
     pub(crate) dry_run: bool,
+    /// Stands for the campaign's rule: objects of halves that wait by it are not removed
+    #[arg(long, value_name = "RULE")]
+    pub(crate) give_up: Option<GiveUp>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct UnpairedArgs {
+    /// The campaign
+    #[arg(long, value_name = "NAME", default_value = "default")]
+    pub(crate) campaign: CampaignName,
+    /// Stands for the campaign's rule: watermark, age=TIME such as age=30d, or attempts=N
+    #[arg(long, value_name = "RULE")]
+    pub(crate) give_up: Option<GiveUp>,
+    /// Also those that wait
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// Who is asked: closing, which knows all halves as they were then, or facts, for what waits in the fact log now
+    #[arg(long, value_name = "WHERE", value_enum, default_value_t)]
+    pub(crate) from: UnpairedFrom,
+}
+
+/// Who is asked for halves without partner.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(crate) enum UnpairedFrom {
+    #[default]
+    Closing,
+    Facts,
 }
 
 #[derive(Debug, Args)]
@@ -83,6 +113,10 @@ pub(crate) struct AddArgs {
     /// Reject a header with a value that DICOM cannot hold as it is, instead of a warning
     #[arg(long)]
     pub(crate) strict_values: bool,
+    /// When a half without partner is given up: watermark (once all archives are through), age=TIME such as
+    /// age=30d (since its archive was read), or attempts=N (closings that found no partner)
+    #[arg(long, value_name = "RULE", default_value_t)]
+    pub(crate) give_up: GiveUp,
     /// Copy every half to an object of its own, and assemble from those: below the output, or elsewhere
     #[arg(long, value_name = "DST", num_args = 0..=1)]
     #[expect(clippy::option_option, reason = "the option may stand without a value")]

@@ -14,6 +14,7 @@ use dcmjoin_campaign::orchestrator::{Outcome, World};
 use dcmjoin_campaign::scanner::{LocalScanner, Scanner};
 use dcmjoin_campaign::stages::{Stage, stages};
 use dcmjoin_campaign::{Orchestrator, Spec, manifest, spec};
+use dcmjoin_ledger::tasks::Depth;
 use dcmjoin_objects::Location;
 use dcmjoin_pipeline::RunConfig;
 use dcmjoin_restore::money::Usd;
@@ -22,6 +23,7 @@ use dcmjoin_restore::task::Policy;
 use serde_json::{Value, json};
 
 use crate::cli::{CampaignArgs, CampaignCommand, CreateArgs, OrchestratorArgs, ResumeArgs, Talk};
+use crate::commands::depths;
 use crate::commands::ledger::{journal, shelf};
 use crate::commands::store::Store;
 use crate::exit::Exit;
@@ -34,7 +36,10 @@ pub(crate) fn run(args: CampaignArgs, talk: &Talk) -> anyhow::Result<Exit> {
     match command {
         CampaignCommand::Create(create) => create_one(&*shelf(&ledger)?, &name, &create, talk),
         CampaignCommand::Start { how } => start(&open()?, &name, &how, talk),
-        CampaignCommand::Status => status(&*open()?, talk),
+        CampaignCommand::Status { tasks } => {
+            let depths = tasks.map(|tasks| depths_of(&tasks, &name)).transpose()?;
+            status(&*open()?, &depths.unwrap_or_default(), talk)
+        }
         CampaignCommand::List => list(&*shelf(&ledger)?, talk),
         CampaignCommand::Pause => set_mode(&*open()?, Mode::Paused),
         CampaignCommand::Cancel => set_mode(&*open()?, Mode::Cancelled),
@@ -125,7 +130,7 @@ fn create_one(
     let ledger = shelf.create(name, &spec)?;
     // Where this fails it stays a draft, which nobody starts.
     super::runtime()?.block_on(manifest::fill(&*ledger, &aws, &spec))?;
-    status(&*ledger, talk)
+    status(&*ledger, &[], talk)
 }
 
 /// Refuses a queue that another campaign listens to: each would delete the other's messages.
@@ -212,7 +217,7 @@ fn start(
         asked.abort();
         anyhow::Ok(outcome?)
     })?;
-    status(&**ledger, talk)?;
+    status(&**ledger, &[], talk)?;
     Ok(match outcome {
         Outcome::Done(_) => Exit::Complete,
         Outcome::Paused(reason) => {
@@ -223,13 +228,27 @@ fn start(
     })
 }
 
-fn status(ledger: &dyn Ledger, talk: &Talk) -> anyhow::Result<Exit> {
+/// Returns what the workers of a task store have of a campaign.
+fn depths_of(tasks: &str, name: &str) -> anyhow::Result<Vec<Depth>> {
+    super::runtime()?.block_on(async {
+        let mut depths = Store::open(tasks).await?.tasks().depths().await?;
+        depths.retain(|depth| depth.campaign.as_str() == name);
+        Ok(depths)
+    })
+}
+
+fn status(ledger: &dyn Ledger, depths: &[Depth], talk: &Talk) -> anyhow::Result<Exit> {
     let standing = ledger.standing()?;
     let stages = stages(&standing, &ledger.spec()?);
     if talk.json {
-        text::data(&format!("{}\n", serde_json::to_string_pretty(&as_json(&standing, &stages))?))?;
+        let mut told = as_json(&standing, &stages);
+        if !depths.is_empty() {
+            told["work"] = depths.iter().map(depths::as_json).collect();
+        }
+        text::data(&format!("{}\n", serde_json::to_string_pretty(&told)?))?;
     } else if !talk.quiet {
         text::data(&in_words(&standing, &stages))?;
+        depths.iter().try_for_each(|depth| text::data(&depths::in_words(depth)))?;
     }
     Ok(Exit::Complete)
 }

@@ -6,6 +6,7 @@ pub(crate) mod catalog;
 pub(crate) mod completions;
 pub(crate) mod dead_letters;
 pub(crate) mod demo;
+mod depths;
 pub(crate) mod get;
 pub(crate) mod inspect;
 #[cfg(feature = "cloud")]
@@ -18,6 +19,7 @@ pub(crate) mod rehearse;
 pub(crate) mod run;
 pub(crate) mod store;
 pub(crate) mod synth;
+mod unpaired;
 pub(crate) mod work;
 
 use std::sync::Arc;

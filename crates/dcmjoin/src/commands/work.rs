@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use dcmjoin_ledger::facts::FactDepth;
-use dcmjoin_ledger::tasks::{Depth, Stage};
+use dcmjoin_ledger::tasks::Stage;
 use dcmjoin_ledger::{CampaignName, FactLog, Patient, TaskStore};
 use dcmjoin_objects::{Location, Stores};
 use dcmjoin_pipeline::raw::RawPlace;
@@ -15,8 +15,10 @@ use dcmjoin_pipeline::{Progress, Publish, RunConfig};
 use serde_json::{Value, json};
 
 use crate::cli::{AddArgs, PurgeArgs, StatusArgs, Talk, WorkArgs, WorkCommand, WorkerArgs};
+use crate::commands::depths;
 use crate::commands::run::refuse_fail;
 use crate::commands::store::{self, Store};
+use crate::commands::unpaired::unpaired;
 use crate::exit::Exit;
 use crate::summary::summary;
 use crate::text;
@@ -42,6 +44,7 @@ pub(crate) fn run(args: WorkArgs, talk: &Talk) -> anyhow::Result<Exit> {
             WorkCommand::Assemble(args) => work(&store, facts, Part::Assemble, &args, talk).await,
             WorkCommand::All(args) => work(&store, facts, Part::All, &args, talk).await,
             WorkCommand::Status(args) => status(&store, facts, &args, talk).await,
+            WorkCommand::Unpaired(args) => unpaired(&store, facts, &args, talk).await,
             WorkCommand::Purge(args) => purge(&store, facts, &args, talk).await,
         }
     })
@@ -65,7 +68,8 @@ async fn add(tasks: &dyn TaskStore, args: AddArgs, talk: &Talk) -> anyhow::Resul
     );
     anyhow::ensure!(config.output != Location::Memory, "expected an output that workers share");
     let stores = Stores::default();
-    let added = staged::add(&stores, tasks, &args.campaign, args.priority, &config).await?;
+    let (name, rule) = (&args.campaign, args.give_up);
+    let added = staged::add(&stores, tasks, name, args.priority, &config, rule).await?;
     if talk.json {
         text::data(&format!("{}\n", json!({"campaign": args.campaign.as_str(), "added": added})))?;
     } else if !talk.quiet {
@@ -83,7 +87,8 @@ async fn purge(
 ) -> anyhow::Result<Exit> {
     let facts = log_at(store, facts, dcmjoin_ledger::tasks::LEASE, &std::env::temp_dir()).await?;
     let (stores, tasks, name) = (Stores::default(), store.tasks(), &args.campaign);
-    let removed = staged::purge(&stores, &*tasks, &*facts, name, args.dry_run).await?;
+    let rule = args.give_up;
+    let removed = staged::purge(&stores, &*tasks, &*facts, name, rule, args.dry_run).await?;
     if talk.json {
         let told = json!({
             "schema": "dcmjoin.purged/1",
@@ -158,7 +163,7 @@ async fn fact_log(
     log_at(store, place, Duration::from_secs(args.lease), &spill).await.map(Some)
 }
 
-async fn log_at(
+pub(crate) async fn log_at(
     store: &Store,
     place: Option<&str>,
     lease: Duration,
@@ -221,13 +226,10 @@ async fn status(
     args: &StatusArgs,
     talk: &Talk,
 ) -> anyhow::Result<Exit> {
-    let mut depths = Vec::new();
-    for depth in store.tasks().depths().await? {
-        depths.push((depth.clone(), pace(&depth)));
-    }
+    let depths = store.tasks().depths().await?;
     let late = if args.late { late_halves(store, facts).await? } else { Vec::new() };
     if talk.json {
-        let stages: Vec<Value> = depths.iter().map(as_json).collect();
+        let stages: Vec<Value> = depths.iter().map(depths::as_json).collect();
         let mut told = json!({"schema": "dcmjoin.work-status/1", "stages": stages});
         if args.late {
             told["late"] = late
@@ -239,7 +241,7 @@ async fn status(
         }
         text::data(&format!("{}\n", serde_json::to_string_pretty(&told)?))?;
     } else if !talk.quiet {
-        depths.iter().try_for_each(|depth| text::data(&in_words(depth)))?;
+        depths.iter().try_for_each(|depth| text::data(&depths::in_words(depth)))?;
         for (name, depth) in late {
             let (halves, pairs) = (text::count(depth.open), text::count(depth.pairs));
             text::data(&format!(
@@ -262,55 +264,4 @@ async fn late_halves(
         late.push((campaign.name, depth));
     }
     Ok(late)
-}
-
-/// Bytes a second so far, and the seconds that the rest takes at that pace.
-type Pace = Option<(f64, f64)>;
-
-#[expect(clippy::cast_precision_loss, reason = "a forecast for people")]
-fn pace(depth: &Depth) -> Pace {
-    let (from, to) = depth.from_to?;
-    let bytes_per_sec = depth.done.bytes as f64 / to.saturating_sub(from).max(1) as f64;
-    let left = (depth.waiting.bytes + depth.claimed.bytes) as f64;
-    (bytes_per_sec > 0.0).then_some((bytes_per_sec, left / bytes_per_sec))
-}
-
-fn as_json((depth, pace): &(Depth, Pace)) -> Value {
-    json!({
-        "campaign": depth.campaign.as_str(),
-        "stage": depth.stage.as_str(),
-        "waiting": depth.waiting.tasks,
-        "claimed": depth.claimed.tasks,
-        "done": depth.done.tasks,
-        "dead": depth.dead.tasks,
-        "bytes_left": depth.waiting.bytes + depth.claimed.bytes,
-        "bytes_done": depth.done.bytes,
-        "bytes_per_sec": pace.map(|(rate, _)| rate),
-        "seconds_left": pace.map(|(_, left)| left),
-    })
-}
-
-fn in_words((depth, pace): &(Depth, Pace)) -> String {
-    let mut words = format!("{} {}:", depth.campaign, depth.stage.as_str());
-    let amounts = [
-        ("waiting", depth.waiting),
-        ("claimed", depth.claimed),
-        ("done", depth.done),
-        ("dead", depth.dead),
-    ];
-    for (word, amount) in amounts {
-        if amount.tasks > 0 {
-            let size = text::size(amount.bytes);
-            words.push_str(&format!(" {} {word} ({size})", text::count(amount.tasks)));
-        }
-    }
-    if let Some((rate, left)) = pace
-        && *left > 0.0
-    {
-        #[expect(clippy::cast_sign_loss, reason = "a rate is not negative")]
-        let rate = text::size(*rate as u64);
-        words.push_str(&format!(", {rate}/s, {} left", text::duration(*left)));
-    }
-    words.push('\n');
-    words
 }

@@ -6,6 +6,7 @@ mod kafka;
 mod postgres;
 mod raw;
 mod scene;
+mod unpaired;
 
 use serde_json::Value;
 

@@ -29,6 +29,11 @@ fn read_by_a_worker(bench: &Bench, tasks: &str) {
     let started =
         bench.campaign(&ledger, &["start", "--wait-secs", "1", "--tasks", tasks]).output().unwrap();
     assert!(started.status.success(), "{}", talk(&started));
+    let status = bench.campaign(&ledger, &["status", "--json", "--tasks", tasks]).output().unwrap();
+    let status: serde_json::Value = serde_json::from_slice(&status.stdout).unwrap();
+    let work = status["work"].as_array().unwrap();
+    assert_eq!((&work[1]["stage"], &work[1]["done"]), (&"images".into(), &IMAGES.into()));
+    assert!(work[1]["bytes_per_sec"].as_f64() > Some(0.0), "{status:#}");
     terminate(&worker);
     let ended = worker.wait_with_output().unwrap();
     let told: serde_json::Value = serde_json::from_slice(&ended.stdout).unwrap();

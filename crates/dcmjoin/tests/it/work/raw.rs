@@ -157,8 +157,8 @@ fn a_header_that_comes_late_pairs_by_the_log() {
     let report = &closed["reports"][0];
     assert_eq!((&report["images"]["paired"], &report["complete"]), (&2.into(), &true.into()));
     let removed = purged(&scene);
-    // Four halves, what two pairs came to, and the mark of the closing.
-    assert_eq!(removed["objects"], 7, "{removed}");
+    // Four halves, and what two pairs came to.
+    assert_eq!(removed["objects"], 6, "{removed}");
 }
 
 #[test]

@@ -48,6 +48,12 @@ impl Scene {
         self
     }
 
+    /// The same with a rule by which halves are given up.
+    pub(crate) fn giving_up(mut self, rule: &str) -> Self {
+        self.adding.extend(["--give-up".to_owned(), rule.to_owned()]);
+        self
+    }
+
     /// The sources of the place, copied to a server.
     pub(crate) fn buckets(place: Place) -> Self {
         let server = SeaweedFs::start().unwrap();
