@@ -23,9 +23,9 @@ const APPEND_FACTS: usize = 50_000;
 /// Facts that are held at the same time: those of an append, and of the next.
 const HELD_FACTS: usize = 2 * APPEND_FACTS;
 /// Archives that wait for their facts at the same time.
-const WAITING_MAX: usize = 8;
+const WAITING_MAX: usize = 16;
 /// How long an append waits for the facts of more archives.
-const GATHER: Duration = Duration::from_millis(250);
+const GATHER: Duration = Duration::from_millis(500);
 
 /// Appends the facts of a worker's archives.
 pub(super) struct Appender {
