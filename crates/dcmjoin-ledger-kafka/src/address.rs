@@ -5,6 +5,8 @@ use std::str::FromStr;
 use dcmjoin_ledger::Error;
 use rdkafka::config::ClientConfig;
 
+use crate::parts::Parts;
+
 const SCHEME: &str = "kafka://";
 /// Who has a name, and says no more, speaks so.
 const PROTOCOL_OF_USERS: &str = "sasl_ssl";
@@ -18,12 +20,16 @@ const SETTINGS: [&str; 5] = [
     "ssl.key.location",
 ];
 
+/// How many partitions topics get that are made.
+const PARTITIONS_KEY: &str = "partitions";
+
 /// Brokers, a prefix of topics, and what a secured listener asks for.
 ///
 /// `kafka://[USER@]host:port,host:port/PREFIX[?SETTING=VALUE&…]`, with Kafka's own names of settings:
 /// `security.protocol` (`ssl`, `sasl_ssl`, `sasl_plaintext` or `plaintext`), `sasl.mechanism`
 /// (`SCRAM-SHA-512`, `SCRAM-SHA-256` or `PLAIN`), `ssl.ca.location`, and `ssl.certificate.location` with
-/// `ssl.key.location` for brokers that ask for a certificate. Values stand as they are. A user without
+/// `ssl.key.location` for brokers that ask for a certificate; and `partitions`, where topics that are not there
+/// are to get another number than 16. Values stand as they are. A user without
 /// more means `sasl_ssl` and `SCRAM-SHA-512`. A password is no part of it.
 ///
 /// ```
@@ -39,6 +45,7 @@ pub struct Address {
     prefix: String,
     user: Option<String>,
     settings: Vec<(&'static str, String)>,
+    parts: Parts,
 }
 
 impl Address {
@@ -46,13 +53,18 @@ impl Address {
     #[must_use]
     pub fn plain(brokers: &str, prefix: &str) -> Self {
         let (brokers, prefix) = (brokers.to_owned(), prefix.to_owned());
-        Self { brokers, prefix, user: None, settings: Vec::new() }
+        Self { brokers, prefix, user: None, settings: Vec::new(), parts: Parts::default() }
     }
 
     /// Returns the prefix of the topics.
     #[must_use]
     pub fn prefix(&self) -> &str {
         &self.prefix
+    }
+
+    /// Returns how many partitions topics get that are made.
+    pub(crate) fn parts(&self) -> Parts {
+        self.parts
     }
 
     /// Returns whether it names a user, who needs a password.
@@ -99,15 +111,19 @@ impl FromStr for Address {
         if brokers.is_empty() || prefix.is_empty() || user.is_some_and(str::is_empty) {
             return Err(wrong("brokers and /PREFIX"));
         }
-        let mut settings = Vec::new();
+        let (mut settings, mut parts) = (Vec::new(), Parts::default());
         for setting in query.split('&').filter(|setting| !setting.is_empty()) {
             let (key, value) = setting.split_once('=').unwrap_or((setting, ""));
+            if key == PARTITIONS_KEY {
+                parts = value.parse()?;
+                continue;
+            }
             let Some(known) = SETTINGS.into_iter().find(|known| *known == key) else {
-                return Err(wrong(&format!("only {}", SETTINGS.join(", "))));
+                return Err(wrong(&format!("only {PARTITIONS_KEY}, {}", SETTINGS.join(", "))));
             };
             settings.push((known, value.to_owned()));
         }
-        Ok(Self { user: user.map(str::to_owned), settings, ..Self::plain(brokers, prefix) })
+        Ok(Self { user: user.map(str::to_owned), settings, parts, ..Self::plain(brokers, prefix) })
     }
 }
 
@@ -149,6 +165,7 @@ mod tests {
                 ("ssl.ca.location", "/x=y.pem"),
             ])
         );
+        assert_eq!(told("kafka://a:1/p?partitions=64"), pairs(&[("bootstrap.servers", "a:1")]));
         let own = told("kafka://me@a:1/p?sasl.mechanism=PLAIN");
         assert!(own.contains(&("sasl.mechanism".to_owned(), "PLAIN".to_owned())), "{own:?}");
     }
@@ -163,6 +180,7 @@ mod tests {
             ("kafka://@a:1/p", "brokers"),
             ("kafka://me:secret@a:1/p", "KAFKA_PASSWORD"),
             ("kafka://a:1/p?ssl.engine.location=x", "ssl.ca.location"),
+            ("kafka://a:1/p?partitions=12", "got 12"),
         ] {
             let error = text.parse::<Address>().unwrap_err().to_string();
             assert!(error.contains(expected), "{text}: {error}");

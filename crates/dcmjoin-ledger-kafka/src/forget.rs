@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use dcmjoin_ledger::Error;
-use dcmjoin_ledger::facts::PARTITIONS;
 
 use crate::append::Appender;
 use crate::follower::Follower;
@@ -23,9 +22,10 @@ pub(crate) async fn forget(
     topic: &str,
     campaign: &str,
 ) -> Result<(), Error> {
-    appender.append(topic, (0..PARTITIONS).map(|partition| mark(campaign, partition))).await?;
+    let all = shared.parts().all();
+    appender.append(topic, all.clone().map(|partition| mark(campaign, partition))).await?;
     let mut follower = Follower::new(shared, topic)?;
-    for partition in 0..PARTITIONS {
+    for partition in all {
         let campaign = campaign.to_owned();
         let (read, keys) = blocking(move || {
             let keys = keys(&mut follower, partition, &campaign)?;

@@ -4,17 +4,18 @@
 use std::time::{Duration, Instant};
 
 use dcmjoin_ledger::Error;
-use dcmjoin_ledger::facts::PARTITIONS;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::KafkaError;
 use rdkafka::{Offset, TopicPartitionList};
 
 use crate::log::{OUTAGE_MAX, Shared, broke};
+use crate::parts::Parts;
 
 /// The group's offsets beside the ends of the facts' topic.
 pub(crate) struct Lag {
     consumer: BaseConsumer,
     topic: String,
+    parts: Parts,
     since: Option<Instant>,
 }
 
@@ -23,7 +24,7 @@ impl Lag {
         let mut config = shared.config();
         config.set("group.id", shared.group()).set("enable.auto.commit", "false");
         let consumer = config.create().map_err(|error| broke(&error))?;
-        Ok(Self { consumer, topic: shared.halves(), since: None })
+        Ok(Self { consumer, topic: shared.halves(), parts: shared.parts(), since: None })
     }
 
     /// Returns for how long the group has been behind, as far as this was asked; nothing where it is not.
@@ -58,7 +59,7 @@ impl Lag {
 
     fn partitions(&self, offset: Offset) -> Result<TopicPartitionList, KafkaError> {
         let mut list = TopicPartitionList::new();
-        for partition in 0..PARTITIONS {
+        for partition in self.parts.all() {
             list.add_partition_offset(&self.topic, i32::from(partition), offset)?;
         }
         Ok(list)

@@ -1,7 +1,7 @@
 //! Facts in Kafka (2.5 or later), for workers on many machines.
 //!
-//! Two topics with [`dcmjoin_ledger::facts::PARTITIONS`] partitions, both compacted, both with what is
-//! of a fingerprint in its partition: `PREFIX.halves` has the facts, `PREFIX.pairs` the pairs that are
+//! Two topics with as many partitions, both compacted, both with what is of a fingerprint in its partition
+//! (`parts`): `PREFIX.halves` has the facts, `PREFIX.pairs` the pairs that are
 //! done, many in a record. What is open, and what is paired, every reader finds by itself from these two: it
 //! keeps that in memory and in a file, with the offset up to which it has read; so the topics are the changelog
 //! of the readers' files, and a reader that gets a partition reads it from its start.
@@ -38,6 +38,7 @@ mod lag;
 mod log;
 mod member;
 mod message;
+mod parts;
 mod reader;
 mod recent;
 mod search;

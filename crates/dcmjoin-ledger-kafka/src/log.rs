@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use dcmjoin_ledger::binding::StoreId;
 use dcmjoin_ledger::facts::{
     Assignment, Capabilities, Dedup, Durable, FACTS_MAX, Fact, FactDepth, FactLog, FactReader,
-    Fencing, PARTITIONS, Pairing, Until, few_enough,
+    Fencing, Pairing, Until, few_enough,
 };
 use dcmjoin_ledger::tasks::LEASE;
 use dcmjoin_ledger::{CampaignName, Error};
@@ -26,6 +26,7 @@ use crate::binding;
 use crate::forget::forget;
 use crate::lag::Lag;
 use crate::message::{Item, facts_to_items};
+use crate::parts::Parts;
 use crate::reader::Reader;
 use crate::view::View;
 
@@ -56,10 +57,12 @@ pub struct Kafka {
 }
 
 /// What all clients of a log are told.
+#[derive(Clone)]
 pub(crate) struct Shared {
     address: Address,
     password: Option<String>,
     folder: PathBuf,
+    parts: Parts,
 }
 
 impl std::fmt::Debug for Kafka {
@@ -98,6 +101,11 @@ impl Shared {
         self.address.prefix()
     }
 
+    /// Returns the partitions of both topics.
+    pub(crate) fn parts(&self) -> Parts {
+        self.parts
+    }
+
     /// Returns the folder for what readers know.
     pub(crate) fn folder(&self) -> &Path {
         &self.folder
@@ -117,13 +125,17 @@ impl Kafka {
         folder: &Path,
     ) -> Result<Self, Error> {
         address.prefix().parse::<CampaignName>()?;
-        let shared = Arc::new(Shared { address, password, folder: folder.to_owned() });
+        let parts = address.parts();
+        let mut shared = Shared { address, password, folder: folder.to_owned(), parts };
         let admin = admin(&shared)?;
         if shared.address.is_secured() {
-            let shared = Arc::clone(&shared);
+            let shared = shared.clone();
             blocking(move || admitted(&shared)).await?;
         }
-        let has_begun = make_topics(&shared, admin).await?.contains(&shared.store());
+        let made = make_topics(&shared, admin).await?;
+        let has_begun = made.new.contains(&shared.store());
+        shared.parts = made.parts;
+        let shared = Arc::new(shared);
         let appender = Arc::new(Appender::new(Arc::clone(&shared))?);
         let (view, lag) = (Arc::default(), Arc::default());
         Ok(Self { shared, appender, view, lag, has_begun, lease: LEASE })
@@ -202,7 +214,7 @@ impl FactLog for Kafka {
 
     async fn append(&self, campaign: &CampaignName, facts: &[Fact]) -> Result<(), Error> {
         few_enough(facts)?;
-        let items = facts_to_items(campaign.as_str(), facts).into_iter();
+        let items = facts_to_items(self.shared.parts(), campaign.as_str(), facts).into_iter();
         self.appender.append(&self.shared.halves(), items).await
     }
 
@@ -266,9 +278,18 @@ fn admin(shared: &Shared) -> Result<Admin, Error> {
     })
 }
 
-/// Makes the topics that are not there; returns their names.
-async fn make_topics(shared: &Shared, admin: Admin) -> Result<Vec<String>, Error> {
-    let names = [(shared.halves(), PARTITIONS), (shared.pairs(), PARTITIONS), (shared.store(), 1)];
+/// What there is once the topics are.
+struct Made {
+    /// The names of those that were not there.
+    new: Vec<String>,
+    parts: Parts,
+}
+
+/// Makes the topics that are not there. Those of facts and of pairs have the same number of partitions, whoever made
+/// them.
+async fn make_topics(shared: &Shared, admin: Admin) -> Result<Made, Error> {
+    let count = shared.parts().count();
+    let names = [(shared.halves(), count), (shared.pairs(), count), (shared.store(), 1)];
     let topics = names.iter().map(|(name, partitions)| {
         let partitions = i32::from(*partitions);
         NewTopic::new(name, partitions, TopicReplication::Fixed(DEFAULT_REPLICATION))
@@ -287,14 +308,24 @@ async fn make_topics(shared: &Shared, admin: Admin) -> Result<Vec<String>, Error
         }
     }
     blocking(move || {
+        let mut found = Vec::new();
         for (name, partitions) in names {
-            match new.contains(&name) {
-                true => wait_until_known(&admin, &name, partitions),
-                false => check_partitions(&admin, &name, partitions)?,
-            }
+            found.push(match new.contains(&name) {
+                true => {
+                    wait_until_known(&admin, &name, partitions);
+                    usize::from(partitions)
+                }
+                false => partitions_of(&admin, &name)?,
+            });
         }
         end_beside(admin);
-        Ok(new)
+        let [halves, pairs, store] = found[..] else { return Err(failed("a topic is missing")) };
+        if (pairs, store) != (halves, 1) {
+            return Err(Error::Invalid(format!(
+                "expected two topics with as many partitions and one with 1, got {halves}, {pairs} and {store}"
+            )));
+        }
+        Ok(Made { new, parts: Parts::of_count(halves)? })
     })
     .await
 }
@@ -314,17 +345,21 @@ fn wait_until_known(admin: &Admin, name: &str, partitions: u16) {
     }
 }
 
-fn check_partitions(admin: &Admin, name: &str, partitions: u16) -> Result<(), Error> {
-    let metadata = admin.inner().fetch_metadata(Some(name), OUTAGE_MAX);
-    let metadata = metadata.map_err(|error| broke(&error))?;
-    let found = metadata.topics().first().map_or(0, |topic| topic.partitions().len());
-    // One that was made just now can be known to no broker yet.
-    if found != 0 && found != usize::from(partitions) {
-        return Err(Error::Invalid(format!(
-            "expected a topic with {partitions} partitions, got {found}"
-        )));
+/// Returns how many partitions a topic has; one that was made just now can be known to no broker yet.
+fn partitions_of(admin: &Admin, name: &str) -> Result<usize, Error> {
+    let until = Instant::now() + OUTAGE_MAX;
+    loop {
+        let metadata = admin.inner().fetch_metadata(Some(name), OUTAGE_MAX);
+        let metadata = metadata.map_err(|error| broke(&error))?;
+        let found = metadata.topics().first().map_or(0, |topic| topic.partitions().len());
+        if found > 0 {
+            return Ok(found);
+        }
+        if Instant::now() > until {
+            return Err(failed("the brokers do not know a topic that is there"));
+        }
+        std::thread::sleep(KNOWN_EVERY);
     }
-    Ok(())
 }
 
 /// Returns the time so long ago, as records have it.

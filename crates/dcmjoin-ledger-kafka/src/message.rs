@@ -20,10 +20,12 @@ mod tests;
 
 use std::collections::BTreeMap;
 
-use dcmjoin_ledger::facts::{Fact, partition};
+use dcmjoin_ledger::facts::Fact;
 use dcmjoin_model::{Half, SopInstanceUid};
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_128;
+
+use crate::parts::Parts;
 
 /// A record with one fact or pair; and the keys that readers keep.
 const SINGLE: u8 = 1;
@@ -120,10 +122,10 @@ impl FactKey<'_> {
 }
 
 /// Returns facts of a campaign as records.
-pub(crate) fn facts_to_items(campaign: &str, facts: &[Fact]) -> Vec<Item> {
+pub(crate) fn facts_to_items(parts: Parts, campaign: &str, facts: &[Fact]) -> Vec<Item> {
     let mut batches: BTreeMap<_, Vec<&Fact>> = BTreeMap::new();
     for fact in facts {
-        let place = (partition(fact.fingerprint), fact.half == Half::Image);
+        let place = (parts.of(fact.fingerprint), fact.half == Half::Image);
         let archive = (fact.archive.as_str(), fact.version.as_deref());
         batches.entry((place, archive)).or_default().push(fact);
     }
@@ -146,10 +148,10 @@ pub(crate) fn facts_to_items(campaign: &str, facts: &[Fact]) -> Vec<Item> {
 }
 
 /// Returns pairs that are done as records, by their keys.
-pub(crate) fn done_to_items<'a>(keys: impl Iterator<Item = &'a [u8]>) -> Vec<Item> {
+pub(crate) fn done_to_items<'a>(parts: Parts, keys: impl Iterator<Item = &'a [u8]>) -> Vec<Item> {
     let mut batches: BTreeMap<_, Vec<(u128, &str)>> = BTreeMap::new();
     for (fingerprint, key) in keys.filter_map(read_pair_key) {
-        let place = (partition(fingerprint), key.campaign);
+        let place = (parts.of(fingerprint), key.campaign);
         batches.entry(place).or_default().push((fingerprint, key.uid));
     }
     let mut items = Vec::new();

@@ -20,6 +20,7 @@ use crate::follower::Follower;
 use crate::log::{OUTAGE_MAX, Shared, blocking, broke, end_beside};
 use crate::member::Member;
 use crate::message::{Item, done_to_items, pair_key};
+use crate::parts::Parts;
 use crate::search::Search;
 use crate::state::{State, Topic};
 
@@ -59,10 +60,10 @@ impl Reader {
             member: Member::join(&shared, lease)?,
             halves: Follower::new(&shared, &shared.halves())?,
             pairs: Follower::new(&shared, &shared.pairs())?,
-            state: State::open(shared.folder())?,
+            state: State::open(shared.folder(), shared.parts())?,
             owned: BTreeSet::new(),
             told: BTreeMap::new(),
-            search: Search::default(),
+            search: Search::new(shared.parts()),
             producer: None,
             shared,
         };
@@ -89,7 +90,7 @@ impl FactReader for Reader {
             let looked = part.look(max.min(FACTS_MAX));
             if looked.is_err() {
                 // What was taken in or given by then reached nobody: all is looked at again.
-                part.search = Search::default();
+                part.search = Search::new(part.shared.parts());
             }
             looked
         })
@@ -97,18 +98,21 @@ impl FactReader for Reader {
     }
 
     async fn done(&mut self, pairs: &[Pair]) -> Result<(), Error> {
-        let pairs: Vec<Done> = pairs.iter().map(Done::of).collect();
+        let parts = lock(&self.0).shared.parts();
+        let pairs: Vec<Done> = pairs.iter().map(|pair| Done::of(pair, parts)).collect();
         self.with(move |part| part.done(pairs)).await
     }
 
     async fn again(&mut self) -> Result<(), Error> {
-        lock(&self.0).search = Search::default();
+        let mut part = lock(&self.0);
+        part.search = Search::new(part.shared.parts());
         Ok(())
     }
 
     fn partitions(&self) -> Vec<u16> {
         let part = lock(&self.0);
-        part.owned.iter().filter_map(|&partition| u16::try_from(partition).ok()).collect()
+        let parts = part.shared.parts();
+        part.owned.iter().flat_map(|&partition| parts.held(partition)).collect()
     }
 
     async fn leave(self: Box<Self>) -> Result<(), Error> {
@@ -271,10 +275,10 @@ impl Part {
     fn say_done(&mut self, pairs: &[Done], offsets: &BTreeMap<i32, i64>) -> Result<(), KafkaError> {
         let metadata = self.member.metadata().map_err(|_| moving())?;
         let offsets = self.list(offsets)?;
-        let topic = self.shared.pairs();
+        let (topic, parts) = (self.shared.pairs(), self.shared.parts());
         let producer = self.producer()?;
         producer.begin_transaction()?;
-        for item in done_to_items(pairs.iter().map(|pair| pair.key.as_slice())) {
+        for item in done_to_items(parts, pairs.iter().map(|pair| pair.key.as_slice())) {
             send(producer, &topic, &item)?;
         }
         producer.send_offsets_to_transaction(&offsets, &metadata, OUTAGE_MAX)?;
@@ -329,10 +333,10 @@ struct Done {
 }
 
 impl Done {
-    fn of(pair: &Pair) -> Self {
+    fn of(pair: &Pair, parts: Parts) -> Self {
         let fact = &pair.metadata;
         let key = pair_key(pair.campaign.as_str(), fact.fingerprint, fact.uid.as_str());
-        Self { partition: i32::from(pair.partition()), key }
+        Self { partition: i32::from(parts.of(fact.fingerprint)), key }
     }
 }
 

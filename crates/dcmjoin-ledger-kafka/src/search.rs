@@ -4,17 +4,18 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ops::ControlFlow;
 
 use dcmjoin_ledger::Error;
-use dcmjoin_ledger::facts::{Pair, partition};
+use dcmjoin_ledger::facts::Pair;
 
 use crate::group::Group;
 use crate::message::fingerprint;
-use crate::state::{Done, State, start};
+use crate::parts::{Parts, after_all};
+use crate::state::{Done, State};
 
 /// Fingerprints that are remembered; where more come, their partitions are read again.
 const FRESH_MAX: usize = 100_000;
 
-#[derive(Default)]
 pub(crate) struct Search {
+    parts: Parts,
     /// Of partitions that were begun: the last key that was read.
     at: BTreeMap<i32, Vec<u8>>,
     /// What came since in those parts that were read.
@@ -23,42 +24,51 @@ pub(crate) struct Search {
     given: HashSet<Vec<u8>>,
 }
 
-fn of(fingerprint: u128) -> i32 {
-    i32::from(partition(fingerprint))
-}
-
 impl Search {
+    pub(crate) fn new(parts: Parts) -> Self {
+        let (at, fresh, given) = (BTreeMap::new(), BTreeSet::new(), HashSet::new());
+        Self { parts, at, fresh, given }
+    }
+
+    fn of(&self, fingerprint: u128) -> i32 {
+        i32::from(self.parts.of(fingerprint))
+    }
+
     /// Notes the fingerprints of facts that are new.
     pub(crate) fn note(&mut self, new: Vec<u128>) {
+        let (parts, at) = (self.parts, &self.at);
         let is_passed = |print: &u128| {
-            let at = self.at.get(&of(*print));
+            let at = at.get(&i32::from(parts.of(*print)));
             at.is_some_and(|at| at.as_slice() >= print.to_be_bytes().as_slice())
         };
         self.fresh.extend(new.into_iter().filter(is_passed));
         if self.fresh.len() > FRESH_MAX {
             for print in std::mem::take(&mut self.fresh) {
-                self.at.remove(&of(print));
+                self.at.remove(&self.of(print));
             }
         }
     }
 
     /// Forgets all but some partitions.
     pub(crate) fn keep(&mut self, is_kept: impl Fn(i32) -> bool) {
+        let parts = self.parts;
+        let is_part_kept = |print| is_kept(i32::from(parts.of(print)));
         self.at.retain(|partition, _| is_kept(*partition));
-        self.fresh.retain(|print| is_kept(of(*print)));
-        self.given.retain(|key| is_kept(of(fingerprint(key))));
+        self.fresh.retain(|print| is_part_kept(*print));
+        self.given.retain(|key| is_part_kept(fingerprint(key)));
     }
 
     /// Returns the partitions that were read to their ends and have no pairs left, once these are done.
     pub(crate) fn settled(&self, done: &HashSet<&[u8]>) -> BTreeSet<i32> {
-        let ended = self.at.iter().filter(|&(&partition, at)| *at == start(partition + 1));
+        let ended =
+            self.at.iter().filter(|&(&partition, at)| *at == self.parts.start(partition + 1));
         let mut settled: BTreeSet<i32> = ended.map(|(&partition, _)| partition).collect();
         for print in &self.fresh {
-            settled.remove(&of(*print));
+            settled.remove(&self.of(*print));
         }
         for key in &self.given {
             if !done.contains(key.as_slice()) {
-                settled.remove(&of(fingerprint(key)));
+                settled.remove(&self.of(fingerprint(key)));
             }
         }
         settled
@@ -79,15 +89,19 @@ impl Search {
         max: usize,
     ) -> Result<Vec<Pair>, Error> {
         let mut found = Vec::new();
-        let fresh: Vec<u128> =
-            self.fresh.iter().copied().filter(|print| partitions.contains(&of(*print))).collect();
+        let fresh: Vec<u128> = self
+            .fresh
+            .iter()
+            .copied()
+            .filter(|print| partitions.contains(&self.of(*print)))
+            .collect();
         for print in fresh {
             if found.len() >= max {
                 return Ok(found);
             }
             let key = print.to_be_bytes();
             let after =
-                print.checked_add(1).map_or(start(i32::MAX), |next| next.to_be_bytes().to_vec());
+                print.checked_add(1).map_or(after_all(), |next| next.to_be_bytes().to_vec());
             state.groups(&key, &after, |group, done| {
                 found.extend(self.give(&group, done)?);
                 Ok(ControlFlow::Continue(()))
@@ -95,8 +109,9 @@ impl Search {
             self.fresh.remove(&print);
         }
         for &partition in partitions {
-            let mut at = self.at.get(&partition).cloned().unwrap_or_else(|| start(partition));
-            let end = start(partition + 1);
+            let mut at =
+                self.at.get(&partition).cloned().unwrap_or_else(|| self.parts.start(partition));
+            let end = self.parts.start(partition + 1);
             if at == end || found.len() >= max {
                 continue;
             }

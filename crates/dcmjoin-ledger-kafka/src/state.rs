@@ -14,13 +14,14 @@ use std::path::Path;
 use std::time::Duration;
 
 use dcmjoin_ledger::Error;
-use dcmjoin_ledger::facts::{FactDepth, partition};
+use dcmjoin_ledger::facts::FactDepth;
 use rusqlite::{CachedStatement, Connection, Row, Rows, Transaction, params};
 
 use crate::follower::{Follower, Record};
 use crate::group::Group;
 use crate::log::failed;
 use crate::message::{Told, fingerprint, read_pair_key, tell_facts, tell_pairs};
+use crate::parts::{Parts, after_all};
 use crate::recent::{Recent, Stored};
 
 /// No file but one: it has no name any more when others would be opened beside it. Pages stay in memory up
@@ -78,6 +79,7 @@ struct Gone {
 /// Takes in what a record says.
 struct Taking<'a> {
     topic: Topic,
+    parts: Parts,
     partition: i32,
     time: i64,
     recent: &'a mut Recent,
@@ -92,7 +94,7 @@ impl Told for Taking<'_> {
         }
         let fingerprint = fingerprint(key);
         // A range of keys is read as a partition.
-        let is_here = i32::from(partition(fingerprint)) == self.partition;
+        let is_here = i32::from(self.parts.of(fingerprint)) == self.partition;
         if is_here && self.recent.add_fact(key, value, self.time) {
             self.new.push(fingerprint);
         }
@@ -107,7 +109,7 @@ impl Told for Taking<'_> {
     }
 
     fn forgets(&mut self, campaign: &str) {
-        let (after, before) = (start(self.partition), start(self.partition + 1));
+        let [after, before] = [0, 1].map(|next| self.parts.start(self.partition + next));
         let is_campaigns = |key: &[u8]| is_campaigns(key, campaign);
         match self.topic {
             Topic::Halves => self.recent.remove_facts(&after, &before, is_campaigns),
@@ -119,6 +121,7 @@ impl Told for Taking<'_> {
 
 /// Facts and pairs of the partitions that were read.
 pub(crate) struct State {
+    parts: Parts,
     connection: Connection,
     recent: Recent,
     /// Whether there is anything in the file.
@@ -135,25 +138,22 @@ fn begun<'a>(
     query.as_mut().map(|query| query.query(keys)).transpose().map_err(failed)
 }
 
-/// Returns the least key of a partition.
-pub(crate) fn start(partition: i32) -> Vec<u8> {
-    let Ok(partition @ 0..=63) = u8::try_from(partition) else { return vec![u8::MAX; 17] };
-    vec![partition << 2]
-}
-// The partition is the highest six bits of the fingerprint.
-const _: () = assert!(dcmjoin_ledger::facts::PARTITIONS == 64);
-
 impl State {
     /// Makes an empty state in a folder; its file has no name, so that nothing is left of a
     /// process that is killed.
-    pub(crate) fn open(folder: &Path) -> Result<Self, Error> {
+    pub(crate) fn open(folder: &Path, parts: Parts) -> Result<Self, Error> {
         let file = tempfile::Builder::new().prefix("dcmjoin-facts-").tempfile_in(folder);
         let file = file.map_err(|error| failed(error.kind()))?;
         let connection = Connection::open(file.path()).map_err(failed)?;
         connection.execute_batch(SCHEMA).map_err(failed)?;
         file.close().map_err(|error| failed(error.kind()))?;
         let (recent, positions) = (Recent::default(), Default::default());
-        Ok(Self { connection, recent, is_put_down: false, positions })
+        Ok(Self { parts, connection, recent, is_put_down: false, positions })
+    }
+
+    /// Returns how keys lie in partitions.
+    pub(crate) fn parts(&self) -> Parts {
+        self.parts
     }
 
     /// Returns the offsets to read on from.
@@ -169,11 +169,12 @@ impl State {
         wait: Duration,
     ) -> Result<Came, Error> {
         let Self { recent, positions, .. } = self;
+        let parts = self.parts;
         let (mut new, mut gone) = (Vec::new(), Gone::default());
         let read = follower.read(RECORDS_MAX, wait, |record| {
             let Record { partition, offset, key, value, time } = *record;
             let mut taking =
-                Taking { topic, partition, time, recent, new: &mut new, gone: &mut gone };
+                Taking { topic, parts, partition, time, recent, new: &mut new, gone: &mut gone };
             match topic {
                 Topic::Halves => tell_facts(key, value, &mut taking),
                 Topic::Pairs => tell_pairs(key, value, &mut taking),
@@ -191,7 +192,7 @@ impl State {
     fn remove(&mut self, topic: Topic, gone: &Gone) -> Result<(), Error> {
         let table = topic.table();
         for (partition, campaign) in &gone.campaigns {
-            let (mut after, end) = (start(*partition), start(partition + 1));
+            let (mut after, end) = (self.parts.start(*partition), self.parts.start(partition + 1));
             loop {
                 let keys = self.keys(table, &after, &end)?;
                 let Some(last) = keys.last() else { break };
@@ -318,7 +319,7 @@ impl State {
 
     pub(crate) fn depth(&self, campaign: &str) -> Result<FactDepth, Error> {
         let mut depth = FactDepth::default();
-        self.groups(&[], &start(i32::MAX), |group, done| {
+        self.groups(&[], &after_all(), |group, done| {
             if group.is_of(campaign) {
                 let facts = group.len() as u64;
                 depth.facts += facts;

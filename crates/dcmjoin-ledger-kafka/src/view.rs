@@ -5,11 +5,12 @@ use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use dcmjoin_ledger::Error;
-use dcmjoin_ledger::facts::{Fact, FactDepth, PARTITIONS};
+use dcmjoin_ledger::facts::{Fact, FactDepth};
 
 use crate::follower::Follower;
 use crate::log::{OUTAGE_MAX, Shared, failed};
-use crate::state::{State, Topic, start};
+use crate::parts::after_all;
+use crate::state::{State, Topic};
 
 /// How long a topic is listened to at once.
 const WAIT: Duration = Duration::from_millis(200);
@@ -28,7 +29,7 @@ impl View {
         Ok(Self {
             halves: Follower::new(shared, &shared.halves())?,
             pairs: Follower::new(shared, &shared.pairs())?,
-            state: State::open(shared.folder())?,
+            state: State::open(shared.folder(), shared.parts())?,
             finished: HashMap::new(),
         })
     }
@@ -60,7 +61,7 @@ impl View {
     pub(crate) fn has_pairs(&mut self, campaign: &str) -> Result<bool, Error> {
         let from = self.finished.get(campaign).cloned().unwrap_or_default();
         let (mut at, mut has) = (from.clone(), false);
-        self.state.groups(&from, &start(i32::MAX), |group, done| {
+        self.state.groups(&from, &after_all(), |group, done| {
             has = group.is_of(campaign) && group.is_whole() && !done.has(group.pair_key())?;
             if has {
                 return Ok(ControlFlow::Break(()));
@@ -83,7 +84,7 @@ impl View {
         // Those of one fingerprint are few: they are put in their order all at once.
         let from = after.map(|fact| fact.fingerprint.to_be_bytes().to_vec()).unwrap_or_default();
         let (mut facts, mut sorted) = (Vec::new(), 0);
-        self.state.groups(&from, &start(i32::MAX), |group, _| {
+        self.state.groups(&from, &after_all(), |group, _| {
             if facts.last().is_some_and(|last: &Fact| last.fingerprint != group.fingerprint()) {
                 facts[sorted..].sort_by(|one, other| place(one).cmp(&place(other)));
                 sorted = facts.len();
@@ -110,10 +111,11 @@ fn place(fact: &Fact) -> (u128, &str, u8, &str, u64) {
 
 /// Returns the least fingerprint of facts that are new.
 fn follow(follower: &mut Follower, topic: Topic, state: &mut State) -> Result<Option<u128>, Error> {
-    let all = 0..i32::from(PARTITIONS);
-    follower.assign(all, state.positions(topic))?;
+    let all = state.parts().all();
+    let count = all.len();
+    follower.assign(all.map(i32::from), state.positions(topic))?;
     let (mut until, mut first) = (Instant::now() + OUTAGE_MAX, None);
-    while follower.ended().len() < usize::from(PARTITIONS) {
+    while follower.ended().len() < count {
         let came = state.follow(topic, follower, WAIT)?;
         if came.records > 0 {
             until = Instant::now() + OUTAGE_MAX;

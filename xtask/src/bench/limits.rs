@@ -185,7 +185,7 @@ impl KafkaLimit {
     }
 
     fn produce(&self, topic: &str, records: u64, bytes: &str) -> Result<Value> {
-        self.topics(&["--create", "--topic", topic, "--partitions", "64"])?;
+        self.topics(&["--create", "--topic", topic, "--partitions", "16"])?;
         let mut produce = self.server.tool("org.apache.kafka.tools.ProducerPerformance");
         produce.args(["--topic", topic, "--num-records", &records.to_string()]);
         produce.args(["--throughput", "-1", "--record-size", bytes, "--producer-props"]);

@@ -39,13 +39,17 @@ fn fact(number: u32) -> Fact {
 fn facts_come_back_as_they_were() {
     let count = u32::try_from(BATCH_MAX).unwrap() + 1;
     let facts: Vec<_> = (0..count).map(fact).collect();
-    let items = facts_to_items("one", &facts);
+    let items = facts_to_items(Parts::default(), "one", &facts);
     assert_eq!(items.len(), 2, "a record has its bound");
-    assert_eq!(items, facts_to_items("one", &facts), "the same facts are the same records");
-    assert_ne!(items[0].key, facts_to_items("one", &facts[..9])[0].key);
+    assert_eq!(
+        items,
+        facts_to_items(Parts::default(), "one", &facts),
+        "the same facts are the same records"
+    );
+    assert_ne!(items[0].key, facts_to_items(Parts::default(), "one", &facts[..9])[0].key);
     let mut heard = Heard::default();
     for item in &items {
-        assert_eq!(item.partition, 32);
+        assert_eq!(item.partition, 8, "of 16");
         assert!(is_of(&item.key, "one") && !is_of(&item.key, "other"));
         tell_facts(&item.key, item.value.as_deref(), &mut heard);
     }
@@ -69,7 +73,7 @@ fn facts_of_other_archives_and_partitions_have_records_of_their_own() {
     facts[1].archive = "s3://a/c.tar".to_owned();
     facts[2].version = None;
     facts[3].fingerprint = 5;
-    let items = facts_to_items("one", &facts);
+    let items = facts_to_items(Parts::default(), "one", &facts);
     assert_eq!(items.len(), 4);
     assert_eq!(items[0].partition, 0);
 }
@@ -77,7 +81,7 @@ fn facts_of_other_archives_and_partitions_have_records_of_their_own() {
 #[test]
 fn pairs_come_back_as_they_were() {
     let keys: Vec<_> = (0..3).map(|number| pair_key("one", number, "2.25.99")).collect();
-    let items = done_to_items(keys.iter().map(Vec::as_slice));
+    let items = done_to_items(Parts::default(), keys.iter().map(Vec::as_slice));
     assert_eq!(items.len(), 1);
     let mut heard = Heard::default();
     tell_pairs(&items[0].key, items[0].value.as_deref(), &mut heard);
@@ -94,7 +98,7 @@ fn a_mark_forgets_and_the_end_of_a_batch_says_nothing() {
     tell_facts(&mark.key, mark.value.as_deref(), &mut heard);
     tell_pairs(&mark.key, mark.value.as_deref(), &mut heard);
     assert_eq!(heard.forgets, ["one", "one"]);
-    let batch = &facts_to_items("one", &[fact(1)])[0];
+    let batch = &facts_to_items(Parts::default(), "one", &[fact(1)])[0];
     tell_facts(&batch.key, None, &mut heard);
     assert!(heard.is.is_empty() && heard.is_not.is_empty());
 }
@@ -102,7 +106,7 @@ fn a_mark_forgets_and_the_end_of_a_batch_says_nothing() {
 #[test]
 fn records_of_one_fact_or_pair_are_read() {
     let mut heard = Heard::default();
-    let batch = &facts_to_items("one", &[fact(1)])[0];
+    let batch = &facts_to_items(Parts::default(), "one", &[fact(1)])[0];
     tell_facts(&batch.key, batch.value.as_deref(), &mut heard);
     let (key, value) = heard.is.pop().unwrap();
     tell_facts(&key, Some(&value), &mut heard);
@@ -122,7 +126,11 @@ fn what_is_not_of_this_program_is_not_understood() {
     for bytes in [&b""[..], b"short", &[0; 17], b"0123456789abcdef and something else"] {
         tell_facts(bytes, Some(b"value"), &mut heard);
         tell_pairs(bytes, Some(b"value"), &mut heard);
-        tell_facts(&facts_to_items("one", &[fact(1)])[0].key, Some(bytes), &mut heard);
+        tell_facts(
+            &facts_to_items(Parts::default(), "one", &[fact(1)])[0].key,
+            Some(bytes),
+            &mut heard,
+        );
     }
     assert!(heard.is.is_empty() && heard.is_not.is_empty() && heard.forgets.is_empty());
 }

@@ -1,4 +1,4 @@
-use dcmjoin_ledger::facts::{Fact, PARTITIONS};
+use dcmjoin_ledger::facts::Fact;
 use dcmjoin_model::{Half, SopInstanceUid};
 
 use super::*;
@@ -31,7 +31,8 @@ impl State {
         for item in items {
             let (partition, recent) = (i32::from(item.partition), &mut self.recent);
             let (new, gone, key) = (&mut new, &mut gone, item.key.as_slice());
-            let mut taking = Taking { topic, partition, time: 5, recent, new, gone };
+            let mut taking =
+                Taking { topic, parts: Parts::default(), partition, time: 5, recent, new, gone };
             match topic {
                 Topic::Halves => tell_facts(key, item.value.as_deref(), &mut taking),
                 Topic::Pairs => tell_pairs(key, item.value.as_deref(), &mut taking),
@@ -49,7 +50,7 @@ impl State {
             all.push((key.clone(), group.len(), done.has(&key)?));
             Ok(ControlFlow::Continue(()))
         };
-        self.groups(&[], &start(i32::MAX), each).unwrap();
+        self.groups(&[], &after_all(), each).unwrap();
         all
     }
 }
@@ -59,7 +60,7 @@ impl State {
 #[test]
 fn what_is_in_the_file_and_what_is_not_are_one() {
     let folder = tempfile::tempdir().unwrap();
-    let mut states = [0, 1, 2].map(|_| State::open(folder.path()).unwrap());
+    let mut states = [0, 1, 2].map(|_| State::open(folder.path(), Parts::default()).unwrap());
     let mut step = |at: usize, work: &dyn Fn(&mut State)| {
         for (every, state) in [1, 3, usize::MAX].into_iter().zip(&mut states) {
             work(state);
@@ -74,11 +75,11 @@ fn what_is_in_the_file_and_what_is_not_are_one() {
         all
     };
     let halves = |half| (0..UIDS).map(|number| fact(number, half)).collect::<Vec<_>>();
-    let [headers, images] =
-        [Half::Metadata, Half::Image].map(|half| facts_to_items("one", &halves(half)));
-    let other = facts_to_items("other", &halves(Half::Image));
+    let [headers, images] = [Half::Metadata, Half::Image]
+        .map(|half| facts_to_items(Parts::default(), "one", &halves(half)));
+    let other = facts_to_items(Parts::default(), "other", &halves(Half::Image));
     let finished: Vec<_> = (0..UIDS).step_by(2).map(|number| key(number, "one")).collect();
-    let finished = done_to_items(finished.iter().map(Vec::as_slice));
+    let finished = done_to_items(Parts::default(), finished.iter().map(Vec::as_slice));
 
     step(0, &|state| assert_eq!(state.take(Topic::Halves, &headers), UIDS as usize));
     step(1, &|state| assert_eq!(state.take(Topic::Halves, &other), UIDS as usize));
@@ -90,7 +91,7 @@ fn what_is_in_the_file_and_what_is_not_are_one() {
     assert_eq!(all.iter().filter(|(.., is_done)| *is_done).count(), UIDS as usize / 2);
     assert!(all.is_sorted(), "in the order of keys");
 
-    let marks: Vec<_> = (0..PARTITIONS).map(|partition| mark("one", partition)).collect();
+    let marks: Vec<_> = Parts::default().all().map(|partition| mark("one", partition)).collect();
     step(5, &|state| _ = state.take(Topic::Pairs, &marks));
     let all = step(6, &|state| _ = state.take(Topic::Halves, &marks));
     assert_eq!(all.len(), UIDS as usize, "the other campaign's are left");
@@ -103,14 +104,14 @@ fn what_is_in_the_file_and_what_is_not_are_one() {
 #[test]
 fn facts_of_a_pair_that_is_done_here_are_let_go() {
     let folder = tempfile::tempdir().unwrap();
-    let mut state = State::open(folder.path()).unwrap();
+    let mut state = State::open(folder.path(), Parts::default()).unwrap();
     for half in [Half::Metadata, Half::Image] {
         let facts: Vec<_> = (0..2).map(|number| fact(number, half)).collect();
-        state.take(Topic::Halves, &facts_to_items("one", &facts));
+        state.take(Topic::Halves, &facts_to_items(Parts::default(), "one", &facts));
     }
     state.done(&[key(0, "one")]).unwrap();
     assert_eq!(state.all(), [(key(1, "one"), 2, false)]);
     // Another header of it comes late.
-    state.take(Topic::Halves, &facts_to_items("one", &[fact(0, Half::Metadata)]));
+    state.take(Topic::Halves, &facts_to_items(Parts::default(), "one", &[fact(0, Half::Metadata)]));
     assert_eq!(state.all()[0], (key(0, "one"), 1, true));
 }

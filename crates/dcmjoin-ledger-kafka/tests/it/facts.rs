@@ -43,6 +43,31 @@ async fn it_does_what_every_fact_log_does() {
     full::a_full_disk_loses_nothing(&subject, &disk, "full").await;
 }
 
+/// The topics' own number counts, whatever an address says of those that are made.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn topics_keep_their_partitions() {
+    let _alone = BROKERS.lock().await;
+    let server = dcmjoin_testkit::Kafka::start().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let brokers = server.bootstrap();
+    for (made, then) in [("?partitions=64", ""), ("?partitions=1", "?partitions=32")] {
+        let prefix = format!("kafka://{brokers}/kept-{}", made.trim_start_matches("?partitions="));
+        let open = async |settings: &str| {
+            let address = format!("{prefix}{settings}").parse().unwrap();
+            let log = Kafka::connect(address, None, folder.path()).await.unwrap();
+            log.with_lease(LEASE)
+        };
+        let (log, other) = (open(made).await, open(then).await);
+        let subject = crate::fact_suite::Subject {
+            log: &log,
+            other: &other,
+            restart: &|| server.kill_and_restart().unwrap(),
+            silence: None,
+        };
+        crate::fact_suite::pairs_come_in_any_order_and_the_rest_is_listed(&subject).await;
+    }
+}
+
 /// Three brokers, each record on all of them, acknowledged by two; one is killed for good.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_loss_of_a_broker_loses_nothing() {
